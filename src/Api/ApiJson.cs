@@ -1,0 +1,27 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Godwit.Api.Disks;
+using Godwit.Api.Jobs;
+using Godwit.Api.VirtualMachines;
+using Godwit.Api.Workers;
+
+namespace Godwit.Api;
+
+/// <summary>Serialization of everything that crosses a process boundary, generated at build time so that NativeAOT can use it.</summary>
+[JsonSourceGenerationOptions(
+    JsonSerializerDefaults.Web,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(Problem))]
+[JsonSerializable(typeof(Disk))]
+[JsonSerializable(typeof(VirtualMachine))]
+[JsonSerializable(typeof(IReadOnlyList<VirtualMachine>))]
+[JsonSerializable(typeof(VirtualMachineSpec))]
+[JsonSerializable(typeof(StopRequest))]
+[JsonSerializable(typeof(StorageMoveRequest))]
+[JsonSerializable(typeof(StorageMovePlan))]
+[JsonSerializable(typeof(Job))]
+[JsonSerializable(typeof(IReadOnlyList<Job>))]
+[JsonSerializable(typeof(WorkerRequest))]
+[JsonSerializable(typeof(WorkerReply))]
+[JsonSerializable(typeof(WorkerConfig))]
+public sealed partial class ApiJson : JsonSerializerContext;

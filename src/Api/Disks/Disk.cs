@@ -1,0 +1,8 @@
+namespace Godwit.Api.Disks;
+
+/// <summary>A disk as attached to a VM.</summary>
+/// <param name="Name">Its name within the VM, for example "disk0"; also the name of its export.</param>
+/// <param name="Path">Where the image file is now.</param>
+/// <param name="Format">How the file is laid out.</param>
+/// <param name="Size">What the guest sees, in bytes.</param>
+public sealed record Disk(string Name, string Path, DiskFormat Format, long Size);

@@ -1,0 +1,10 @@
+using Godwit.Api.Disks;
+
+namespace Godwit.Api.Workers;
+
+/// <summary>A disk the worker is to serve.</summary>
+/// <param name="Name">Name of the export.</param>
+/// <param name="Path">The image file.</param>
+/// <param name="Format">Its layout, or null to detect it.</param>
+/// <param name="ReadOnly">Serve it for reading only.</param>
+public sealed record WorkerDisk(string Name, string Path, DiskFormat? Format = null, bool ReadOnly = false);

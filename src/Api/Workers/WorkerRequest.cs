@@ -1,0 +1,58 @@
+using System.Text.Json.Serialization;
+
+namespace Godwit.Api.Workers;
+
+/// <summary>
+/// What a host can ask of a worker: one JSON object per line over the control socket, answered by one
+/// <see cref="WorkerReply"/> line, in order. Every request may be repeated: what is already so stays so.
+/// </summary>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "command")]
+[JsonDerivedType(typeof(GetStatus), "status")]
+[JsonDerivedType(typeof(StartMirror), "mirror-start")]
+[JsonDerivedType(typeof(SwitchMirror), "mirror-switch")]
+[JsonDerivedType(typeof(CancelMirror), "mirror-cancel")]
+[JsonDerivedType(typeof(LimitMirror), "mirror-limit")]
+[JsonDerivedType(typeof(ForgetMirror), "mirror-forget")]
+[JsonDerivedType(typeof(StopWorker), "stop")]
+public abstract record WorkerRequest;
+
+/// <summary>Answers with the status and changes nothing.</summary>
+public sealed record GetStatus : WorkerRequest;
+
+/// <summary>Creates a target file beside the final name and starts copying. Repeated for the same job: continues.</summary>
+/// <param name="Disk">Name of the export.</param>
+/// <param name="JobId">The job that asks; its id is part of the unfinished target's name.</param>
+/// <param name="TargetPath">Where the file is to be in the end; must not exist.</param>
+/// <param name="BytesPerSecond">Upper limit of the copy's rate, or null for none.</param>
+public sealed record StartMirror(string Disk, Guid JobId, string TargetPath, long? BytesPerSecond) : WorkerRequest;
+
+/// <summary>Makes the target serve the guest: the commit point of a storage move. Refused unless the mirror is verified;
+/// answers as before when already switched.</summary>
+/// <param name="Disk">Name of the export.</param>
+/// <param name="JobId">The job that started the mirror.</param>
+public sealed record SwitchMirror(string Disk, Guid JobId) : WorkerRequest;
+
+/// <summary>Ends the mirror and deletes the unfinished target; the source goes on. Refused once switched.</summary>
+/// <param name="Disk">Name of the export.</param>
+/// <param name="JobId">The job that started the mirror.</param>
+public sealed record CancelMirror(string Disk, Guid JobId) : WorkerRequest;
+
+/// <summary>Changes the copy's rate limit.</summary>
+/// <param name="Disk">Name of the export.</param>
+/// <param name="JobId">The job that started the mirror.</param>
+/// <param name="BytesPerSecond">The new limit, or null for none.</param>
+public sealed record LimitMirror(string Disk, Guid JobId, long? BytesPerSecond) : WorkerRequest;
+
+/// <summary>After a switch: forgets the old source, deleting its file unless it is to be kept.</summary>
+/// <param name="Disk">Name of the export.</param>
+/// <param name="JobId">The job that started the mirror.</param>
+/// <param name="RetainSource">Keep the old source file.</param>
+public sealed record ForgetMirror(string Disk, Guid JobId, bool RetainSource) : WorkerRequest;
+
+/// <summary>Flushes and closes every disk, then ends worker and supervisor.</summary>
+public sealed record StopWorker : WorkerRequest;
+
+/// <summary>The answer to a request: the status after it, or a problem.</summary>
+/// <param name="Status">The status after the request was carried out; null when it was refused.</param>
+/// <param name="Problem">Why the request was refused.</param>
+public sealed record WorkerReply(WorkerStatus? Status, Problem? Problem);

@@ -1,0 +1,22 @@
+using Godwit.Api.Disks;
+
+namespace Godwit.Api.Workers;
+
+/// <summary>What a worker is serving.</summary>
+/// <param name="ProcessId">The worker's process id.</param>
+/// <param name="SupervisorProcessId">Its supervisor's process id, or null when it runs alone.</param>
+/// <param name="Restarts">How often the supervisor has started a worker again.</param>
+/// <param name="Disks">One entry per export.</param>
+public sealed record WorkerStatus(int ProcessId, int? SupervisorProcessId, int Restarts, IReadOnlyList<WorkerDiskStatus> Disks);
+
+/// <summary>One disk of a worker.</summary>
+/// <param name="Name">Name of the export.</param>
+/// <param name="Path">The file that serves the guest now.</param>
+/// <param name="Format">Its layout.</param>
+/// <param name="Size">What the guest sees, in bytes.</param>
+/// <param name="AllocatedBytes">Bytes the file occupies.</param>
+/// <param name="Connections">NBD connections open now.</param>
+/// <param name="Mirror">The mirror, while there is one or after it has ended and until it is forgotten.</param>
+/// <param name="Problem">Why the disk cannot be served, if it cannot.</param>
+public sealed record WorkerDiskStatus(
+    string Name, string Path, DiskFormat Format, long Size, long AllocatedBytes, int Connections, MirrorStatus? Mirror, Problem? Problem);

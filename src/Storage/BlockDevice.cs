@@ -1,0 +1,184 @@
+namespace Godwit.Storage;
+
+/// <summary>
+/// Anything with sectors that can be read and written: an image file, a mirror, a remote export.
+/// </summary>
+/// <remarks>
+/// <para>The waist of the disk stack. The public methods check range, alignment and capability once; the protected
+/// <c>…Core</c> methods may rely on it. A device may grow while it is open but never shrink, so one check cannot go stale.</para>
+/// <para>Offsets and lengths are bytes and multiples of <see cref="DiskCapabilities.SectorSize"/>. All members may be
+/// called at the same time from any thread; overlapping writes take effect in some order, each whole per sector.
+/// A buffer belongs to the device until the returned task has completed, then to the caller again.</para>
+/// <para>Durability: a completed write survives the death of this process; a write completed before a
+/// <see cref="FlushAsync"/> started survives a power cut once that flush has completed.</para>
+/// <para>The returned tasks complete synchronously when the page cache can answer. Await each exactly once.</para>
+/// </remarks>
+public abstract class BlockDevice : IAsyncDisposable
+{
+    private long _length;
+
+    /// <summary>Creates the device.</summary>
+    /// <param name="length">Size in bytes; a multiple of the sector size.</param>
+    /// <param name="capabilities">What the device can do.</param>
+    /// <exception cref="StorageException"><see cref="StorageErrorKind.InvalidRequest"/>: the size is negative or not a
+    /// multiple of the sector size.</exception>
+    protected BlockDevice(long length, DiskCapabilities capabilities)
+    {
+        if (length < 0 || length % capabilities.SectorSize != 0)
+        {
+            throw new StorageException(
+                StorageErrorKind.InvalidRequest, $"size {length} is not a multiple of the {capabilities.SectorSize}-byte sector");
+        }
+
+        _length = length;
+        Capabilities = capabilities;
+    }
+
+    /// <summary>Size in bytes. Only ever grows while the device is open.</summary>
+    public long Length => Volatile.Read(ref _length);
+
+    /// <summary>What the device can do; the same for its whole life.</summary>
+    public DiskCapabilities Capabilities { get; }
+
+    /// <summary>The file or address behind the device, for messages; null when there is none.</summary>
+    public virtual string? Path => null;
+
+    /// <summary>Reads a range.</summary>
+    /// <param name="offset">First byte; a multiple of the sector size.</param>
+    /// <param name="buffer">Filled completely; its length is a multiple of the sector size.</param>
+    /// <param name="cancellationToken">Gives up waiting where the device can; the buffer's content is then undefined.</param>
+    /// <exception cref="StorageException">The range is invalid, or the device failed.</exception>
+    public ValueTask ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        CheckRange(offset, buffer.Length, "read");
+        return buffer.IsEmpty ? ValueTask.CompletedTask : ReadCoreAsync(offset, buffer, cancellationToken);
+    }
+
+    /// <summary>Writes a range.</summary>
+    /// <param name="offset">First byte; a multiple of the sector size.</param>
+    /// <param name="buffer">Written completely; its length is a multiple of the sector size.</param>
+    /// <param name="flags">How to acknowledge.</param>
+    /// <param name="cancellationToken">Gives up waiting where the device can; the range is then undefined.</param>
+    /// <exception cref="StorageException">The range is invalid, the device is read-only, or it failed.</exception>
+    public ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> buffer, WriteFlags flags, CancellationToken cancellationToken)
+    {
+        CheckRange(offset, buffer.Length, "write");
+        CheckWritable("write");
+        return buffer.IsEmpty ? ValueTask.CompletedTask : WriteCoreAsync(offset, buffer, flags, cancellationToken);
+    }
+
+    /// <summary>Makes every write that has completed before this call survive a power cut.</summary>
+    /// <param name="cancellationToken">Gives up waiting; nothing is then promised.</param>
+    /// <exception cref="StorageException">The device failed; what was written since the last flush may be lost.</exception>
+    public ValueTask FlushAsync(CancellationToken cancellationToken) =>
+        Capabilities.ReadOnly ? ValueTask.CompletedTask : FlushCoreAsync(cancellationToken);
+
+    /// <summary>Says that a range is not needed any more; see <see cref="DiskCapabilities.Trim"/> for what it reads as.</summary>
+    /// <param name="offset">First byte; a multiple of the sector size.</param>
+    /// <param name="length">Bytes; a multiple of the sector size.</param>
+    /// <param name="cancellationToken">Gives up waiting where the device can.</param>
+    /// <exception cref="StorageException">The range is invalid, the device is read-only, or it failed.</exception>
+    public ValueTask TrimAsync(long offset, long length, CancellationToken cancellationToken)
+    {
+        CheckRange(offset, length, "trim");
+        CheckWritable("trim");
+        return length == 0 || Capabilities.Trim == TrimResult.Ignored
+            ? ValueTask.CompletedTask
+            : TrimCoreAsync(offset, length, cancellationToken);
+    }
+
+    /// <summary>Makes a range read as zeroes, by giving its space back where the device can.</summary>
+    /// <param name="offset">First byte; a multiple of the sector size.</param>
+    /// <param name="length">Bytes; a multiple of the sector size.</param>
+    /// <param name="flags">How to acknowledge, and whether the space must stay allocated.</param>
+    /// <param name="cancellationToken">Gives up waiting where the device can; the range is then undefined.</param>
+    /// <exception cref="StorageException">The range is invalid, the device is read-only, or it failed.</exception>
+    public ValueTask WriteZeroesAsync(long offset, long length, WriteFlags flags, CancellationToken cancellationToken)
+    {
+        CheckRange(offset, length, "write zeroes");
+        CheckWritable("write zeroes");
+        return length == 0 ? ValueTask.CompletedTask : WriteZeroesCoreAsync(offset, length, flags, cancellationToken);
+    }
+
+    /// <summary>Tells what the start of a range holds.</summary>
+    /// <param name="offset">First byte; a multiple of the sector size, below <see cref="Length"/>.</param>
+    /// <param name="length">Bytes the caller is interested in; a multiple of the sector size, above zero.</param>
+    /// <param name="cancellationToken">Gives up waiting where the device can.</param>
+    /// <returns>The run that starts at <paramref name="offset"/>, cut to <paramref name="length"/>. The next run may be of
+    /// the same kind. What holds data may be reported as data though it is zero, never the other way round.</returns>
+    /// <exception cref="StorageException">The range is invalid, or the device failed.</exception>
+    public ValueTask<Extent> GetExtentAsync(long offset, long length, CancellationToken cancellationToken)
+    {
+        CheckRange(offset, length, "extent");
+        if (length == 0)
+            throw new StorageException(StorageErrorKind.InvalidRequest, "an empty range has no extent", Path, offset, "extent");
+        return GetExtentCoreAsync(offset, length, cancellationToken);
+    }
+
+    /// <summary>Makes the device larger; the new space reads as zeroes.</summary>
+    /// <param name="length">The new size in bytes; a multiple of the sector size, at least <see cref="Length"/>.</param>
+    /// <param name="cancellationToken">Gives up waiting where the device can.</param>
+    /// <exception cref="StorageException">The size is smaller or invalid, the device cannot grow, or it failed.</exception>
+    public async ValueTask ResizeAsync(long length, CancellationToken cancellationToken)
+    {
+        CheckWritable("resize");
+        if (!Capabilities.CanResize)
+            throw new StorageException(StorageErrorKind.Unsupported, "this device cannot be resized", Path, operation: "resize");
+        if (length < Length || length % Capabilities.SectorSize != 0)
+        {
+            throw new StorageException(
+                StorageErrorKind.InvalidRequest, $"new size {length} is smaller than {Length} or not whole sectors", Path, operation: "resize");
+        }
+
+        await ResizeCoreAsync(length, cancellationToken).ConfigureAwait(false);
+        Volatile.Write(ref _length, length);
+    }
+
+    /// <summary>Makes what was written survive a power cut where that can be done, and lets go of files and memory.
+    /// The caller has seen every other call complete. May be called again without effect.</summary>
+    public virtual ValueTask DisposeAsync() => ValueTask.CompletedTask;
+
+    /// <summary>Reads; range and alignment are checked, the buffer is not empty.</summary>
+    protected abstract ValueTask ReadCoreAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken);
+
+    /// <summary>Writes; range, alignment and capability are checked, the buffer is not empty.</summary>
+    protected abstract ValueTask WriteCoreAsync(
+        long offset, ReadOnlyMemory<byte> buffer, WriteFlags flags, CancellationToken cancellationToken);
+
+    /// <summary>Flushes; never called on a read-only device.</summary>
+    protected abstract ValueTask FlushCoreAsync(CancellationToken cancellationToken);
+
+    /// <summary>Trims; the range is checked and not empty. Never called when <see cref="DiskCapabilities.Trim"/> is ignored.</summary>
+    protected abstract ValueTask TrimCoreAsync(long offset, long length, CancellationToken cancellationToken);
+
+    /// <summary>Zeroes; the range is checked and not empty.</summary>
+    protected abstract ValueTask WriteZeroesCoreAsync(long offset, long length, WriteFlags flags, CancellationToken cancellationToken);
+
+    /// <summary>Answers for the start of a checked range that is not empty.</summary>
+    protected abstract ValueTask<Extent> GetExtentCoreAsync(long offset, long length, CancellationToken cancellationToken);
+
+    /// <summary>Grows to a checked size; only called when <see cref="DiskCapabilities.CanResize"/> is set.</summary>
+    protected virtual ValueTask ResizeCoreAsync(long length, CancellationToken cancellationToken) =>
+        throw new StorageException(StorageErrorKind.Unsupported, "this device cannot be resized", Path, operation: "resize");
+
+    private void CheckRange(long offset, long length, string operation)
+    {
+        // Length is at most 2^63-1 and offset is not above it, so the subtraction cannot overflow.
+        if ((ulong)offset > (ulong)Length || (ulong)length > (ulong)(Length - offset))
+            throw OutOfRange(offset, length, operation);
+        if (((offset | length) & (Capabilities.SectorSize - 1)) != 0)
+            throw Unaligned(offset, length, operation);
+    }
+
+    private void CheckWritable(string operation)
+    {
+        if (Capabilities.ReadOnly)
+            throw new StorageException(StorageErrorKind.ReadOnly, "the device is read-only", Path, operation: operation);
+    }
+
+    private StorageException OutOfRange(long offset, long length, string operation) => new(
+        StorageErrorKind.InvalidRequest, $"{length} bytes there reach past the device's {Length} bytes", Path, offset, operation);
+
+    private StorageException Unaligned(long offset, long length, string operation) => new(
+        StorageErrorKind.InvalidRequest, $"{length} bytes there are not whole {Capabilities.SectorSize}-byte sectors", Path, offset, operation);
+}
