@@ -24,4 +24,5 @@ namespace Godwit.Api;
 [JsonSerializable(typeof(WorkerRequest))]
 [JsonSerializable(typeof(WorkerReply))]
 [JsonSerializable(typeof(WorkerConfig))]
+[JsonSerializable(typeof(ImageReport))]
 public sealed partial class ApiJson : JsonSerializerContext;
