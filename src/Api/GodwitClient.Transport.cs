@@ -64,9 +64,6 @@ public sealed partial class GodwitClient
         }
     }
 
-    private Task SendAsync(HttpMethod method, string path, HttpContent? content, TimeSpan limit, CancellationToken cancellationToken) =>
-        SendForBytesAsync(method, path, content, limit, cancellationToken);
-
     private async Task<byte[]> SendForBytesAsync(
         HttpMethod method, string path, HttpContent? content, TimeSpan limit, CancellationToken cancellationToken)
     {

@@ -1,3 +1,4 @@
+using Godwit.Api.Hosts;
 using Godwit.Api.Jobs;
 using Godwit.Api.VirtualMachines;
 
@@ -74,7 +75,7 @@ public sealed partial class GodwitClient : IDisposable
     {
         var query = (deleteDisks ? "&deleteDisks=true" : "") + (force ? "&force=true" : "");
         var path = query.Length == 0 ? VmPath(name) : $"{VmPath(name)}?{query[1..]}";
-        return SendAsync(HttpMethod.Delete, path, null, Slow, cancellationToken);
+        return SendForBytesAsync(HttpMethod.Delete, path, null, Slow, cancellationToken);
     }
 
     /// <summary>Checks a storage move and answers with what it would do; nothing is changed.</summary>
@@ -109,6 +110,11 @@ public sealed partial class GodwitClient : IDisposable
     /// <param name="cancellationToken">Gives up waiting.</param>
     public Task<Job> CancelJobAsync(Guid id, CancellationToken cancellationToken) =>
         SendAsync(HttpMethod.Post, $"v1/jobs/{id}/cancel", null, ApiJson.Default.Job, Quick, cancellationToken);
+
+    /// <summary>Answers with the host itself.</summary>
+    /// <param name="cancellationToken">Gives up waiting.</param>
+    public Task<HostStatus> GetHostAsync(CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Get, "v1/host", null, ApiJson.Default.HostStatus, Quick, cancellationToken);
 
     /// <summary>Closes the connections.</summary>
     public void Dispose() => _http.Dispose();

@@ -11,7 +11,7 @@ internal sealed class VmCreate
     private const long DefaultMemory = 512L << 20;
     private readonly Argument<string> _name = VmCommands.NameArgument();
     private readonly Option<long?> _memory = SizeOption.Create("--memory", "Guest memory (512M when not given)");
-    private readonly Option<int> _cpus = new("--cpus") { Description = "Virtual processors (1 when not given)", HelpName = "COUNT", DefaultValueFactory = _ => 1 };
+    private readonly Option<int> _cpus = new("--cpus") { Description = "Virtual processors", HelpName = "COUNT", DefaultValueFactory = _ => 1 };
     private readonly Option<DiskSpec[]> _disks;
     private readonly Option<string?> _kernel = new("--kernel") { Description = "Kernel for direct boot (else the guest boots from its first disk)", HelpName = "FILE" };
     private readonly Option<string?> _initrd = new("--initrd") { Description = "Initial RAM disk for direct boot", HelpName = "FILE" };

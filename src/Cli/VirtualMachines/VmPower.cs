@@ -28,7 +28,7 @@ internal static class VmPower
         var turnOff = new Option<bool>("--turn-off") { Description = "Switch it off at once instead of asking the guest to shut down" };
         var timeout = new Option<int>("--timeout")
         {
-            Description = "Seconds the guest may take (120 when not given); then the command fails and the VM goes on",
+            Description = "Seconds the guest may take; then the command fails and the VM goes on",
             HelpName = "SECONDS",
             DefaultValueFactory = _ => new StopRequest().TimeoutSeconds,
         };
