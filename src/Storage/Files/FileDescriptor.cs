@@ -1,0 +1,164 @@
+using System.Runtime.InteropServices;
+using Godwit.Storage.Interop;
+using Microsoft.Win32.SafeHandles;
+
+namespace Godwit.Storage.Files;
+
+/// <summary>An open file of the kernel: system calls with retries, and errors as <see cref="StorageException"/>.</summary>
+internal sealed unsafe class FileDescriptor : IDisposable
+{
+    private readonly SafeFileHandle _handle;
+
+    private FileDescriptor(SafeFileHandle handle, string path)
+    {
+        _handle = handle;
+        Path = path;
+    }
+
+    public string Path { get; }
+
+    public static FileDescriptor Open(string path, int flags)
+    {
+        // The kernel would cut the name there and open another file.
+        if (path.Length == 0 || path.Contains('\0', StringComparison.Ordinal))
+            throw new StorageException(StorageErrorKind.InvalidRequest, "the path is empty or has a zero character", path, operation: "open");
+
+        // Without NonBlocking a FIFO in place of an image would hang the caller.
+        flags |= LibC.OpenCloseOnExec | LibC.OpenNonBlocking | LibC.OpenNoTerminal;
+        int number;
+        do
+            number = LibC.Open(path, flags, mode: 0x180);
+        while (number < 0 && Interrupted());
+        return number < 0
+            ? throw Errno.Last(path, (flags & LibC.OpenCreate) != 0 ? "create" : "open")
+            : new FileDescriptor(new SafeFileHandle(number, ownsHandle: true), path);
+    }
+
+    /// <summary>Reads until the buffer is full or the file ends; returns the bytes read.</summary>
+    public int Read(long offset, Span<byte> buffer)
+    {
+        var done = 0;
+        fixed (byte* start = buffer)
+        {
+            while (done < buffer.Length)
+            {
+                var count = LibC.ReadAt(_handle, start + done, (nuint)(buffer.Length - done), offset + done);
+                if (count == 0)
+                    break;
+                if (count > 0)
+                    done += (int)count;
+                else if (!Interrupted())
+                    throw Errno.Last(Path, "read", offset + done);
+            }
+        }
+
+        return done;
+    }
+
+    public void Write(long offset, ReadOnlySpan<byte> buffer)
+    {
+        var done = 0;
+        fixed (byte* start = buffer)
+        {
+            while (done < buffer.Length)
+            {
+                var count = LibC.WriteAt(_handle, start + done, (nuint)(buffer.Length - done), offset + done);
+                if (count > 0)
+                    done += (int)count;
+                else if (count == 0)
+                    throw Errno.ToException(Errno.Io, Path, "write", offset + done);
+                else if (!Interrupted())
+                    throw Errno.Last(Path, "write", offset + done);
+            }
+        }
+    }
+
+    public void SyncContent()
+    {
+        while (LibC.SyncContent(_handle) < 0)
+        {
+            if (!Interrupted())
+                throw Errno.Last(Path, "flush");
+        }
+    }
+
+    public void Sync()
+    {
+        while (LibC.Sync(_handle) < 0)
+        {
+            // A file system that cannot flush a folder has nothing of it to lose.
+            if (Marshal.GetLastPInvokeError() == Errno.Invalid)
+                return;
+            if (!Interrupted())
+                throw Errno.Last(Path, "flush");
+        }
+    }
+
+    public void SetLength(long length)
+    {
+        while (LibC.SetLength(_handle, length) < 0)
+        {
+            if (!Interrupted())
+                throw Errno.Last(Path, "set length", length);
+        }
+    }
+
+    /// <summary>Runs fallocate; false when the file system cannot do that.</summary>
+    public bool TryAllocate(int mode, long offset, long length, string operation)
+    {
+        while (LibC.Allocate(_handle, mode, offset, length) < 0)
+        {
+            var errno = Marshal.GetLastPInvokeError();
+            if (Errno.MeansUnsupported(errno))
+                return false;
+            if (errno != Errno.Interrupted)
+                throw Errno.ToException(errno, Path, operation, offset);
+        }
+
+        return true;
+    }
+
+    /// <summary>The next data or hole from an offset on; -1 when there is none up to the end; null when unknowable.</summary>
+    public long? Seek(long offset, int whence)
+    {
+        var found = LibC.Seek(_handle, offset, whence);
+        if (found >= 0)
+            return found;
+        var errno = Marshal.GetLastPInvokeError();
+        if (errno == Errno.NoSuchAddress)
+            return -1;
+        return Errno.MeansUnsupported(errno) ? null : throw Errno.ToException(errno, Path, "extent", offset);
+    }
+
+    public void Lock(bool exclusive)
+    {
+        var operation = (exclusive ? LibC.LockExclusive : LibC.LockShared) | LibC.LockNonBlocking;
+        while (LibC.Lock(_handle, operation) < 0)
+        {
+            var errno = Marshal.GetLastPInvokeError();
+            if (errno == Errno.TryAgain)
+            {
+                throw new StorageException(
+                    StorageErrorKind.InUse, "the file is open elsewhere; stop the VM or tool that uses it", Path, operation: "open");
+            }
+
+            if (errno != Errno.Interrupted)
+                throw Errno.ToException(errno, Path, "lock");
+        }
+    }
+
+    public FileStatus Status() =>
+        LibC.Status(_handle, "", FileStatus.OfHandle, FileStatus.BasicFields, out var status) < 0
+            ? throw Errno.Last(Path, "status")
+            : status;
+
+    public long BlockDeviceLength()
+    {
+        long length;
+        return LibC.Control(_handle, LibC.BlockDeviceSize, &length) < 0 ? throw Errno.Last(Path, "size") : length;
+    }
+
+    public void Dispose() => _handle.Dispose();
+
+    private static bool Interrupted() => Marshal.GetLastPInvokeError() == Errno.Interrupted;
+}

@@ -1,0 +1,102 @@
+namespace Godwit.Storage.Files;
+
+/// <content>Bytes: read, write, flush, length.</content>
+public sealed partial class LocalFile
+{
+    /// <inheritdoc/>
+    public ValueTask ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        Check(offset, "read", cancellationToken);
+        var count = _file.Read(offset, buffer.Span);
+        return count == buffer.Length ? ValueTask.CompletedTask : throw PastEnd(offset, buffer.Length, offset + count);
+    }
+
+    /// <inheritdoc/>
+    public ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
+    {
+        Check(offset, "write", cancellationToken);
+        CheckWritable("write");
+        if (buffer.Length <= Length - offset)
+            _file.Write(offset, buffer.Span);
+        else
+            Extend(offset, buffer.Span);
+        return ValueTask.CompletedTask;
+    }
+
+    /// <inheritdoc/>
+    public ValueTask FlushAsync(CancellationToken cancellationToken)
+    {
+        Check(0, "flush", cancellationToken);
+        return IsReadOnly ? ValueTask.CompletedTask : _flushes.FlushAsync();
+    }
+
+    /// <inheritdoc/>
+    public ValueTask SetLengthAsync(long length, CancellationToken cancellationToken)
+    {
+        Check(length, "set length", cancellationToken);
+        CheckWritable("set length");
+        if (_isBlockDevice)
+        {
+            return length == Length
+                ? ValueTask.CompletedTask
+                : throw new StorageException(
+                    StorageErrorKind.Unsupported, $"a block device keeps its {Length} bytes", Path, operation: "set length");
+        }
+
+        lock (_lengthGate)
+        {
+            _file.SetLength(length);
+            Volatile.Write(ref _length, length);
+        }
+
+        return ValueTask.CompletedTask;
+    }
+
+    private void Extend(long offset, ReadOnlySpan<byte> buffer)
+    {
+        // Held over the write: a cut of the file in between would leave the remembered length wrong.
+        lock (_lengthGate)
+        {
+            try
+            {
+                _file.Write(offset, buffer);
+                if (!_isBlockDevice)
+                    Volatile.Write(ref _length, Math.Max(_length, offset + buffer.Length));
+            }
+            catch (StorageException) when (!_isBlockDevice)
+            {
+                // A part may have been written before the space ran out.
+                Volatile.Write(ref _length, Math.Max(_length, (long)_file.Status().Size));
+                throw;
+            }
+        }
+    }
+
+    private StorageException PastEnd(long offset, int length, long end)
+    {
+        var reason = offset + length > Length
+            ? $"{length} bytes there reach past the end at {Length}"
+            : $"the file ends at {end} although it had {Length} bytes when opened; something else has cut it";
+        return new StorageException(StorageErrorKind.Corrupt, reason, Path, offset, "read");
+    }
+
+    private void Check(long offset, string operation, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        CheckOpen(operation);
+        if (offset < 0)
+            throw new StorageException(StorageErrorKind.InvalidRequest, "the offset is negative", Path, offset, operation);
+    }
+
+    private void CheckOpen(string operation)
+    {
+        if (_closed)
+            throw new StorageException(StorageErrorKind.Closed, "the file has been closed", Path, operation: operation);
+    }
+
+    private void CheckWritable(string operation)
+    {
+        if (IsReadOnly)
+            throw new StorageException(StorageErrorKind.ReadOnly, "the file is open for reading only", Path, operation: operation);
+    }
+}

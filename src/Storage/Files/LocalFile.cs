@@ -1,0 +1,101 @@
+using Godwit.Storage.Interop;
+
+namespace Godwit.Storage.Files;
+
+/// <summary>A regular file or block device of this computer, read and written through the page cache.</summary>
+/// <remarks>
+/// <para>Holds a lock on the file while open (<c>flock</c>): exclusive for writing, shared for reading.</para>
+/// <para>Reads and writes run on the caller's thread and complete synchronously. A flush runs on the thread pool and its
+/// task is pending meanwhile. Safe from any thread.</para>
+/// <para>Space is given back, reserved and mapped with fallocate and lseek where the file system can; elsewhere zeroes are
+/// written and everything counts as data.</para>
+/// </remarks>
+public sealed partial class LocalFile : IStorageFile
+{
+    private readonly FileDescriptor _file;
+    private readonly FlushQueue _flushes;
+    private readonly Lock _lengthGate = new();
+    private readonly bool _isBlockDevice;
+    private long _length;
+    private volatile bool _closed;
+
+    private LocalFile(FileDescriptor file, bool readOnly, FileStatus status)
+    {
+        _file = file;
+        _flushes = new FlushQueue(file);
+        _isBlockDevice = status.IsBlockDevice;
+        _length = _isBlockDevice ? file.BlockDeviceLength() : (long)status.Size;
+        Identity = (((long)status.DeviceMajor << 32) | status.DeviceMinor, (long)status.Inode);
+        IsReadOnly = readOnly;
+    }
+
+    /// <inheritdoc/>
+    public string Path => _file.Path;
+
+    /// <inheritdoc/>
+    public long Length => Volatile.Read(ref _length);
+
+    /// <inheritdoc/>
+    public bool IsReadOnly { get; }
+
+    /// <summary>File system and file number: equal for two paths that lead to the same file.</summary>
+    public (long Device, long Inode) Identity { get; }
+
+    /// <summary>Bytes of disk space the file takes up now; the whole size for a block device.</summary>
+    /// <exception cref="StorageException">The file system failed, or the file is closed.</exception>
+    public long AllocatedBytes
+    {
+        get
+        {
+            CheckOpen("status");
+            return _isBlockDevice ? Length : (long)_file.Status().Blocks * 512;
+        }
+    }
+
+    /// <summary>Opens an existing file or block device and locks it.</summary>
+    /// <param name="path">The file; symbolic links are followed.</param>
+    /// <param name="readOnly">Opens for reading only and lets other readers in.</param>
+    /// <exception cref="StorageException"><see cref="StorageErrorKind.NotFound"/>, <see cref="StorageErrorKind.AccessDenied"/>,
+    /// <see cref="StorageErrorKind.InUse"/> when another opening holds it, or <see cref="StorageErrorKind.InvalidRequest"/>
+    /// when it is neither a regular file nor a block device.</exception>
+    public static LocalFile Open(string path, bool readOnly) =>
+        Wrap(FileDescriptor.Open(path, readOnly ? LibC.OpenReadOnly : LibC.OpenReadWrite), readOnly);
+
+    /// <summary>Creates an empty file that only its owner may read and write, and locks it.</summary>
+    /// <param name="path">The file; must not exist.</param>
+    /// <exception cref="StorageException"><see cref="StorageErrorKind.AlreadyExists"/>, <see cref="StorageErrorKind.NotFound"/> for
+    /// the folder, <see cref="StorageErrorKind.AccessDenied"/> or <see cref="StorageErrorKind.NoSpace"/>.</exception>
+    public static LocalFile Create(string path) =>
+        Wrap(FileDescriptor.Open(path, LibC.OpenReadWrite | LibC.OpenCreate | LibC.OpenExclusive), readOnly: false);
+
+    /// <summary>Closes the file and lets go of its lock. Does not flush.</summary>
+    public ValueTask DisposeAsync()
+    {
+        _closed = true;
+        _file.Dispose();
+        return ValueTask.CompletedTask;
+    }
+
+    private static LocalFile Wrap(FileDescriptor file, bool readOnly)
+    {
+        try
+        {
+            var status = file.Status();
+            if (!status.IsRegularFile && !status.IsBlockDevice)
+            {
+                throw new StorageException(
+                    StorageErrorKind.InvalidRequest, "neither a regular file nor a block device", file.Path, operation: "open");
+            }
+
+            file.Lock(exclusive: !readOnly);
+
+            // Asked again under the lock: the last holder may have changed the size meanwhile.
+            return new LocalFile(file, readOnly, file.Status());
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+}

@@ -1,0 +1,36 @@
+using System.Runtime.InteropServices;
+
+namespace Godwit.Storage.Interop;
+
+/// <summary>What statx tells; the same layout on every processor, which struct stat has not.</summary>
+[StructLayout(LayoutKind.Explicit, Size = 256)]
+internal struct FileStatus
+{
+    /// <summary>AT_EMPTY_PATH: the handle itself is meant.</summary>
+    public const int OfHandle = 0x1000;
+
+    /// <summary>STATX_BASIC_STATS.</summary>
+    public const uint BasicFields = 0x7ff;
+
+    [FieldOffset(28)]
+    public ushort Mode;
+
+    [FieldOffset(32)]
+    public ulong Inode;
+
+    [FieldOffset(40)]
+    public ulong Size;
+
+    [FieldOffset(48)]
+    public ulong Blocks;
+
+    [FieldOffset(136)]
+    public uint DeviceMajor;
+
+    [FieldOffset(140)]
+    public uint DeviceMinor;
+
+    public readonly bool IsRegularFile => (Mode & 0xF000) == 0x8000;
+
+    public readonly bool IsBlockDevice => (Mode & 0xF000) == 0x6000;
+}

@@ -1,0 +1,26 @@
+using Godwit.Storage.Files;
+using Godwit.Testing;
+using Godwit.Testing.Files;
+
+namespace Godwit.Storage.Tests.Files;
+
+/// <summary>On the file system of the temporary folder.</summary>
+public class LocalFileConformance : StorageFileConformance, IDisposable
+{
+    private readonly TempFolder _folder;
+    private int _count;
+
+    public LocalFileConformance()
+        : this(null)
+    {
+    }
+
+    protected LocalFileConformance(string? parent) => _folder = new TempFolder(parent);
+
+    public void Dispose() => _folder.Dispose();
+
+    protected override IStorageFile Create() => LocalFile.Create(_folder.File($"file{Interlocked.Increment(ref _count)}"));
+}
+
+/// <summary>On a file system in memory, which reserves space in another way.</summary>
+public sealed class LocalFileInMemoryConformance() : LocalFileConformance(Directory.Exists("/dev/shm") ? "/dev/shm" : null);
