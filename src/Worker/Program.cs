@@ -12,9 +12,9 @@ try
     return WorkerOptions.Parse(args) switch
     {
         WorkerOptions.Supervise supervise => Supervise(supervise.Folders),
-        WorkerOptions.Serve serve => await WorkerProcess.RunAsync(serve, TimeProvider.System),
-        WorkerOptions.ImageDescribe image => await ImageCommand.DescribeAsync(image, Console.Out),
-        WorkerOptions.ImageCreate image => await ImageCommand.CreateAsync(image, Console.Out),
+        WorkerOptions.Serve serve => await WorkerProcess.RunAsync(serve, TimeProvider.System).ConfigureAwait(false),
+        WorkerOptions.ImageDescribe image => await ImageCommand.DescribeAsync(image, Console.Out).ConfigureAwait(false),
+        WorkerOptions.ImageCreate image => await ImageCommand.CreateAsync(image, Console.Out).ConfigureAwait(false),
         _ => Say(Console.Out, WorkerOptions.Usage, 0),
     };
 }

@@ -22,23 +22,23 @@ internal static class ImageCommand
     {
         try
         {
-            await DiskImage.CreateAsync(options.Path, options.Format.ToStorage(), options.Size, null, CancellationToken.None);
+            await DiskImage.CreateAsync(options.Path, options.Format.ToStorage(), options.Size, null, CancellationToken.None).ConfigureAwait(false);
         }
         catch (Exception e) when (Problems.TryOf(e) is not null)
         {
             return Refuse(Problems.TryOf(e)!, output);
         }
 
-        return await ReportAsync(options.Path, output);
+        return await ReportAsync(options.Path, output).ConfigureAwait(false);
     }
 
     private static async Task<int> ReportAsync(string path, TextWriter output)
     {
         try
         {
-            var image = await DiskImage.DescribeAsync(path, CancellationToken.None);
+            var image = await DiskImage.DescribeAsync(path, CancellationToken.None).ConfigureAwait(false);
             var report = new ImageReport(image.Format.ToApi(), image.Size, image.AllocatedBytes);
-            await output.WriteLineAsync(JsonSerializer.Serialize(report, ApiJson.Default.ImageReport));
+            await output.WriteLineAsync(JsonSerializer.Serialize(report, ApiJson.Default.ImageReport)).ConfigureAwait(false);
             return 0;
         }
         catch (Exception e) when (Problems.TryOf(e) is not null)

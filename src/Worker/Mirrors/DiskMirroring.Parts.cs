@@ -10,7 +10,7 @@ namespace Godwit.Worker.Mirrors;
 /// <content>Putting a mirror under the guest and taking it away again.</content>
 internal sealed partial class DiskMirroring
 {
-    private void CheckTarget(StartMirror request)
+    private static void CheckTarget(StartMirror request)
     {
         if (request.TargetPath is null || !Path.IsPathRooted(request.TargetPath) || Path.EndsInDirectorySeparator(request.TargetPath))
             throw new GodwitException(ErrorCode.InvalidRequest, $"the target must be the absolute path of a file, not \"{request.TargetPath}\"");
@@ -86,7 +86,8 @@ internal sealed partial class DiskMirroring
         }
         catch
         {
-            await running.CloseAsync(keepTarget: false).ConfigureAwait(false);
+            running.Dispose();
+            await target.DisposeAsync().ConfigureAwait(false);
             throw;
         }
 
@@ -142,7 +143,8 @@ internal sealed partial class DiskMirroring
     {
         try
         {
-            await running.CloseAsync(keepTarget: false).ConfigureAwait(false);
+            running.Dispose();
+            await running.Target.DisposeAsync().ConfigureAwait(false);
         }
         catch (StorageException e)
         {

@@ -107,7 +107,7 @@ internal sealed partial class DiskMirroring
         await running.StopAsync().ConfigureAwait(false);
         _last = running.Progress with { State = MirrorState.Switched };
         _running = null;
-        await running.CloseAsync(keepTarget: true).ConfigureAwait(false);
+        running.Dispose();
         try
         {
             FileStatus.Remove(_context.BitmapPath);

@@ -1,4 +1,3 @@
-using Godwit.Api.Workers;
 using Godwit.Storage;
 using Godwit.Storage.Mirror;
 using Godwit.Worker.Logging;
@@ -6,7 +5,7 @@ using Godwit.Worker.Logging;
 namespace Godwit.Worker.Mirrors;
 
 /// <summary>A mirror while this process works on it: the device in front of both sides, and the thread that copies.</summary>
-internal sealed class RunningMirror
+internal sealed class RunningMirror : IDisposable
 {
     private readonly BackgroundCopy _copy;
     private readonly BandwidthLimit _limit;
@@ -16,7 +15,7 @@ internal sealed class RunningMirror
 
     /// <summary>Puts the parts together; nothing runs yet.</summary>
     /// <param name="source">Serves the guest; stays the caller's.</param>
-    /// <param name="target">The new file; owned from now on.</param>
+    /// <param name="target">The new file; stays the caller's.</param>
     /// <param name="bitmap">What differs; owned from now on.</param>
     /// <param name="bytesPerSecond">Upper limit of the copy's rate, or null for none.</param>
     /// <param name="time">The clock.</param>
@@ -58,14 +57,11 @@ internal sealed class RunningMirror
         await _copying.ConfigureAwait(false);
     }
 
-    /// <summary>Lets go of bitmap and target; the copy has been stopped and the device is not served any more.</summary>
-    /// <exception cref="StorageException">The target could not be closed properly.</exception>
-    internal async Task CloseAsync(bool keepTarget)
+    /// <summary>Lets go of the bitmap; the copy has been stopped and the device is not served any more. Both sides stay open.</summary>
+    public void Dispose()
     {
         _bitmap.Dispose();
         _stop.Dispose();
-        if (!keepTarget)
-            await Target.DisposeAsync().ConfigureAwait(false);
     }
 
     private async Task CopyAsync(EventLog log, string name)

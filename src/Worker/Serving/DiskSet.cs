@@ -6,7 +6,7 @@ using Godwit.Worker.Mirrors;
 namespace Godwit.Worker.Serving;
 
 /// <summary>All disks of the VM. One that cannot be opened does not keep the others from their guest.</summary>
-internal sealed class DiskSet
+internal sealed class DiskSet : IDisposable
 {
     private static readonly TimeSpan InUsePatience = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan InUsePause = TimeSpan.FromMilliseconds(10);
@@ -84,6 +84,9 @@ internal sealed class DiskSet
 
         return clean;
     }
+
+    /// <inheritdoc/>
+    public void Dispose() => _disks.ForEach(disk => disk.Dispose());
 
     private async Task OpenPatientlyAsync(ServedDisk disk, CancellationToken cancellationToken)
     {

@@ -2,7 +2,6 @@ using Godwit.Api;
 using Godwit.Api.Disks;
 using Godwit.Api.Workers;
 using Godwit.Nbd;
-using Godwit.Storage;
 using Godwit.Storage.Formats;
 using Godwit.Storage.Mirror;
 using Godwit.Worker.Control;
@@ -13,7 +12,7 @@ namespace Godwit.Worker.Serving;
 
 /// <summary>One disk of the VM: opened as soon as that is possible, then offered until the worker ends.</summary>
 /// <remarks>The status may be read from any thread at any time; everything that changes the disk runs one at a time.</remarks>
-internal sealed class ServedDisk
+internal sealed class ServedDisk : IDisposable
 {
     private readonly MirrorContext _context;
     private readonly SemaphoreSlim _gate = new(1);
@@ -110,6 +109,9 @@ internal sealed class ServedDisk
 
         return true;
     });
+
+    /// <inheritdoc/>
+    public void Dispose() => _gate.Dispose();
 
     private async Task OpenAsync(CancellationToken cancellationToken)
     {

@@ -10,7 +10,7 @@ using Godwit.Worker.Logging;
 namespace Godwit.Worker.Serving;
 
 /// <summary>The worker itself: opens the disks, answers NBD and control requests, and ends when it is told to.</summary>
-internal sealed class WorkerProcess
+internal sealed class WorkerProcess : IDisposable
 {
     private static readonly TimeSpan LockPatience = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan CheckPeriod = TimeSpan.FromSeconds(1);
@@ -44,13 +44,13 @@ internal sealed class WorkerProcess
         {
             if (!supervised)
                 folders.Prepare();
-            using var only = await TakeLockAsync(folders.WorkerLock, time);
+            using var only = await TakeLockAsync(folders.WorkerLock, time).ConfigureAwait(false);
             using var nbd = Listen(options.NbdDescriptor, folders.NbdSocket);
             using var control = Listen(options.ControlDescriptor, folders.ControlSocket);
             var config = WorkerConfigFile.Load(folders.ConfigFile);
-            var bootId = (await File.ReadAllTextAsync("/proc/sys/kernel/random/boot_id")).Trim();
-            var worker = new WorkerProcess(options, time, log, new DiskSet(config, folders, bootId, time, log));
-            return await worker.ServeAsync(nbd, control);
+            var bootId = (await File.ReadAllTextAsync("/proc/sys/kernel/random/boot_id").ConfigureAwait(false)).Trim();
+            using var worker = new WorkerProcess(options, time, log, new DiskSet(config, folders, bootId, time, log));
+            return await worker.ServeAsync(nbd, control).ConfigureAwait(false);
         }
         catch (GodwitException e)
         {
@@ -59,18 +59,26 @@ internal sealed class WorkerProcess
         }
     }
 
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _stopNbd.Dispose();
+        _stopControl.Dispose();
+        _disks.Dispose();
+    }
+
     private async Task<int> ServeAsync(Socket nbd, Socket control)
     {
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, _options.Supervisor is null ? Stop : Ignore);
         using var hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, _options.Supervisor is null ? Stop : Ignore);
-        await _disks.OpenAsync(CancellationToken.None);
+        await _disks.OpenAsync(CancellationToken.None).ConfigureAwait(false);
         var server = new NbdServer(_disks.Exports, new NbdServerOptions { Time = _time, OnProblem = _log.Warn });
         _serving = server.RunAsync(nbd, _stopNbd.Token);
         var controlling = new ControlServer(HandleAsync, _log).RunAsync(control, _stopControl.Token);
         var checking = CheckAsync();
         _log.Note($"worker {Environment.ProcessId} serves, start {_options.Restarts}");
-        var first = await Task.WhenAny(_stopRequested.Task, _serving, controlling, checking);
+        var first = await Task.WhenAny(_stopRequested.Task, _serving, controlling, checking).ConfigureAwait(false);
         if (first != _stopRequested.Task)
         {
             // A listening socket or the loop itself is broken: leave it to a fresh process.
@@ -78,9 +86,9 @@ internal sealed class WorkerProcess
             return 1;
         }
 
-        var clean = await StopAsync();
-        await _stopControl.CancelAsync();
-        await controlling;
+        var clean = await StopAsync().ConfigureAwait(false);
+        await _stopControl.CancelAsync().ConfigureAwait(false);
+        await Task.WhenAll(controlling, checking).ConfigureAwait(false);
         _log.Note($"worker {Environment.ProcessId} stopped{(clean ? "" : ", not everything could be flushed")}");
         return 0;
     }
@@ -141,10 +149,17 @@ internal sealed class WorkerProcess
     private async Task CheckAsync()
     {
         using var timer = new PeriodicTimer(CheckPeriod, _time);
-        while (await timer.WaitForNextTickAsync(CancellationToken.None).ConfigureAwait(false))
+        try
         {
-            await _disks.RetryAsync(CancellationToken.None).ConfigureAwait(false);
-            await _disks.CheckMirrorsAsync().ConfigureAwait(false);
+            while (await timer.WaitForNextTickAsync(_stopControl.Token).ConfigureAwait(false))
+            {
+                await _disks.RetryAsync(CancellationToken.None).ConfigureAwait(false);
+                await _disks.CheckMirrorsAsync().ConfigureAwait(false);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The worker ends.
         }
     }
 
@@ -172,7 +187,7 @@ internal sealed class WorkerProcess
                 return taken;
             if (time.GetElapsedTime(start) > LockPatience)
                 throw new GodwitException(ErrorCode.Busy, $"another worker (process {holder?.ProcessId}) serves this folder");
-            await Task.Delay(TimeSpan.FromMilliseconds(5), time, CancellationToken.None);
+            await Task.Delay(TimeSpan.FromMilliseconds(5), time, CancellationToken.None).ConfigureAwait(false);
         }
     }
 
