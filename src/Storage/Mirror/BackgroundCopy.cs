@@ -55,6 +55,9 @@ public sealed class BackgroundCopy
         _comparer = new ChunkComparer(mirror, source, _lease, first, Page(LongestChunk));
     }
 
+    /// <summary>The most bytes under one lock, so that tests see many chunks on a small disk.</summary>
+    internal int MostBytesPerChunk { get; init; } = LongestChunk;
+
     /// <summary>How far it has come.</summary>
     public BackgroundCopyProgress Progress => new(
         _copier.Copied, _copier.Read, _bitmap.DirtyBytes, Volatile.Read(ref _verified), Volatile.Read(ref _toVerify));
@@ -221,6 +224,6 @@ public sealed class BackgroundCopy
     private long ChunkLength()
     {
         long granularity = _bitmap.Granularity;
-        return Math.Max(granularity, _limit.ChunkLength(LongestChunk) / granularity * granularity);
+        return Math.Max(granularity, _limit.ChunkLength(MostBytesPerChunk) / granularity * granularity);
     }
 }

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Numerics;
 using System.Runtime.InteropServices;
+using Godwit.Storage.Interop;
 
 namespace Godwit.Storage.Mirror;
 
@@ -13,10 +14,6 @@ internal static class BitmapFile
     public const int HeaderLength = 4096;
     private const uint Version = 1;
     private const int CheckedLength = 24;
-
-    // The runtime puts the system's error number into HResult of an IOException on Unix.
-    private const int FileExists = 17;
-    private const int NoSpace = 28;
 
     private static ReadOnlySpan<byte> Magic => "GODWBMAP"u8;
 
@@ -102,9 +99,9 @@ internal static class BitmapFile
         {
             FileNotFoundException or DirectoryNotFoundException => StorageErrorKind.NotFound,
             UnauthorizedAccessException => StorageErrorKind.AccessDenied,
-            IOException { HResult: FileExists } => StorageErrorKind.AlreadyExists,
-            IOException { HResult: NoSpace } => StorageErrorKind.NoSpace,
-            _ => StorageErrorKind.IoFailed,
+
+            // The runtime puts the system's error number there on Linux.
+            _ => Errno.ToKind(e.HResult),
         },
         $"the dirty bitmap failed: {e.Message}", path, operation: operation, inner: e);
 }

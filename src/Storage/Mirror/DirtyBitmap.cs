@@ -1,5 +1,4 @@
 using System.Numerics;
-using Godwit.Storage.Files;
 
 namespace Godwit.Storage.Mirror;
 

@@ -28,6 +28,7 @@ internal sealed class MirrorCondition(MirrorOptions options, TimeProvider time) 
     private volatile bool _synchronous;
     private volatile bool _troubled;
     private volatile int _late;
+    private volatile bool _disposed;
     private StorageException? _failure;
     private StorageException? _trouble;
     private TimeSpan? _failingSince;
@@ -238,13 +239,19 @@ internal sealed class MirrorCondition(MirrorOptions options, TimeProvider time) 
     }
 
     /// <summary>Tells that no answer of the target is needed any more.</summary>
-    public void End() => _ended.Cancel();
+    public void End()
+    {
+        if (!_disposed)
+            _ended.Cancel();
+    }
 
     /// <summary>Late requests still use the token, so with any under way it is left to the garbage collector.</summary>
     public void Dispose()
     {
-        if (_late == 0)
-            _ended.Dispose();
+        if (_late > 0)
+            return;
+        _disposed = true;
+        _ended.Dispose();
     }
 
     private static bool IsFinal(StorageErrorKind kind) => kind is StorageErrorKind.NoSpace or StorageErrorKind.ReadOnly
@@ -296,6 +303,6 @@ internal sealed class MirrorCondition(MirrorOptions options, TimeProvider time) 
     private void EndIfFailed()
     {
         if (_state == MirrorDiskState.Failed)
-            _ended.Cancel();
+            End();
     }
 }

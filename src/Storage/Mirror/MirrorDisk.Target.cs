@@ -39,20 +39,20 @@ public sealed partial class MirrorDisk
 
     /// <summary>Makes the target follow a change the source has carried out. The caller holds the range lock.</summary>
     /// <returns>The target has followed. When not, the mirror has fallen back (before the caller gives its lock back).</returns>
-    private async ValueTask<bool> TryChangeTargetAsync(DiskChange part)
+    private async ValueTask<bool> TryChangeTargetAsync(DiskRequest part)
     {
         // Others may have found out, while this write was at the source, that the target does not answer.
         if (!_condition.Synchronous)
             return false;
 
         // A copy, because the caller's buffer is the caller's again when the request is not waited for any longer.
-        var copy = part.Kind == DiskChangeKind.Write ? ArrayPool<byte>.Shared.Rent((int)part.Length) : null;
+        var copy = part.Kind == DiskRequestKind.Write ? ArrayPool<byte>.Shared.Rent((int)part.Length) : null;
         part.Buffer.CopyTo(copy);
-        var change = (part.Kind == DiskChangeKind.Trim ? part.AsZero() : part).WithBuffer(copy.AsMemory(0, part.Buffer.Length));
+        var change = (part.Kind == DiskRequestKind.Trim ? part.AsZero() : part).WithBuffer(copy.AsMemory(0, part.Buffer.Length));
         Task? pending = null;
         try
         {
-            var request = change.ApplyAsync(Target, _condition.Ended);
+            var request = change.SendAsync(Target, _condition.Ended);
             if (!request.IsCompleted)
                 await (pending = request.AsTask()).WaitAsync(Options.TargetTimeLimit, Time).ConfigureAwait(false);
             else

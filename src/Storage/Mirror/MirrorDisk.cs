@@ -115,18 +115,18 @@ public sealed partial class MirrorDisk : BlockDevice
     /// <inheritdoc/>
     protected override ValueTask WriteCoreAsync(
         long offset, ReadOnlyMemory<byte> buffer, WriteFlags flags, CancellationToken cancellationToken) =>
-        ChangeAsync(DiskChange.Write(offset, buffer, flags), cancellationToken);
+        ChangeAsync(DiskRequest.Write(offset, buffer, flags), cancellationToken);
 
     /// <inheritdoc/>
     protected override ValueTask WriteZeroesCoreAsync(
         long offset, long length, WriteFlags flags, CancellationToken cancellationToken) =>
-        ChangeAsync(DiskChange.Zero(offset, length, flags), cancellationToken);
+        ChangeAsync(DiskRequest.Zero(offset, length, flags), cancellationToken);
 
     /// <inheritdoc/>
     protected override ValueTask TrimCoreAsync(long offset, long length, CancellationToken cancellationToken)
     {
         // A trim that may read back as anything would make the sides differ for ever: zero instead, which frees space too.
-        var change = DiskChange.Trim(offset, length);
+        var change = DiskRequest.Trim(offset, length);
         return ChangeAsync(Source.Capabilities.Trim == TrimResult.Zeroes ? change : change.AsZero(), cancellationToken);
     }
 
@@ -143,52 +143,86 @@ public sealed partial class MirrorDisk : BlockDevice
     private static StorageException Unfit(BlockDevice target, string reason) => new(
         StorageErrorKind.InvalidRequest, $"this target cannot become the copy: {reason}", target.Path, operation: "mirror");
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask ChangeAsync(DiskChange change, CancellationToken cancellationToken)
+    private ValueTask ChangeAsync(in DiskRequest change, CancellationToken cancellationToken)
     {
         // Whole granules: the marks stand for them, and the copier replaces them whole.
         var start = change.Offset & -(long)Bitmap.Granularity;
         var end = (change.End + Bitmap.Granularity - 1) & -(long)Bitmap.Granularity;
-        using (await _locks.AcquireAsync(start, end - start, cancellationToken).ConfigureAwait(false))
+        var locked = _locks.AcquireAsync(start, end - start, cancellationToken);
+        if (!locked.IsCompletedSuccessfully || _condition.Synchronous)
+            return ChangeWhenLockedAsync(locked, change, cancellationToken);
+
+        // No asynchronous method for the usual case: nobody in the way, and the page cache answers at once.
+        var holder = locked.GetAwaiter().GetResult();
+        ValueTask sent;
+        try
         {
-            if (_condition.Synchronous)
-            {
-                await ChangeBothAsync(change, cancellationToken).ConfigureAwait(false);
-            }
-            else
-            {
-                Bitmap.Set(change.Offset, change.Length);
-                await change.ApplyAsync(Source, cancellationToken).ConfigureAwait(false);
-            }
+            sent = ChangeSourceAsync(change, cancellationToken);
+        }
+        catch
+        {
+            holder.Dispose();
+            throw;
+        }
+
+        if (!sent.IsCompletedSuccessfully)
+            return ReleaseAfterAsync(sent, holder);
+        sent.GetAwaiter().GetResult();
+        holder.Dispose();
+        return ValueTask.CompletedTask;
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask ChangeWhenLockedAsync(ValueTask<RangeLock.Holder> locked, DiskRequest change, CancellationToken cancellationToken)
+    {
+        bool both;
+        using (await locked.ConfigureAwait(false))
+        {
+            // Asked under the lock, see MirrorCondition.TargetLate.
+            both = _condition.Synchronous;
+            await (both ? ChangeBothAsync(change, cancellationToken) : ChangeSourceAsync(change, cancellationToken)).ConfigureAwait(false);
         }
 
         // Forced to the target's medium by a flush after the lock is released: a flush that fails needs the whole device.
-        if ((change.Flags & WriteFlags.ForceUnitAccess) != 0 && _condition.Synchronous)
+        if (both && (change.Flags & WriteFlags.ForceUnitAccess) != 0)
             await TryFlushTargetAsync(Options.TargetTimeLimit, CancellationToken.None).ConfigureAwait(false);
     }
 
+    private ValueTask ChangeSourceAsync(in DiskRequest change, CancellationToken cancellationToken)
+    {
+        Bitmap.Set(change.Offset, change.Length);
+        return change.SendAsync(Source, cancellationToken);
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private static async ValueTask ReleaseAfterAsync(ValueTask sent, RangeLock.Holder holder)
+    {
+        using (holder)
+            await sent.ConfigureAwait(false);
+    }
+
     /// <summary>Takes each run of equally marked granules on its own; nearly every write lies in one.</summary>
-    private async ValueTask ChangeBothAsync(DiskChange change, CancellationToken cancellationToken)
+    private async ValueTask ChangeBothAsync(DiskRequest change, CancellationToken cancellationToken)
     {
         for (var at = change.Offset; at < change.End;)
         {
             var end = Bitmap.RunEnd(at, change.End, out var dirty);
             var part = change.Slice(at, end);
             if (dirty)
-                await part.ApplyAsync(Source, cancellationToken).ConfigureAwait(false);
+                await part.SendAsync(Source, cancellationToken).ConfigureAwait(false);
             else
                 await ChangeCleanAsync(part, cancellationToken).ConfigureAwait(false);
             at = end;
         }
     }
 
-    private async ValueTask ChangeCleanAsync(DiskChange part, CancellationToken cancellationToken)
+    private async ValueTask ChangeCleanAsync(DiskRequest part, CancellationToken cancellationToken)
     {
         Bitmap.Set(part.Offset, part.Length);
         var written = false;
         try
         {
-            await part.ApplyAsync(Source, cancellationToken).ConfigureAwait(false);
+            await part.SendAsync(Source, cancellationToken).ConfigureAwait(false);
             written = true;
         }
         finally

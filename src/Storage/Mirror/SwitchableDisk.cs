@@ -78,50 +78,26 @@ public sealed class SwitchableDisk : BlockDevice
     }
 
     /// <inheritdoc/>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    protected override async ValueTask ReadCoreAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
-    {
-        if (!_gate.TryEnter())
-            await _gate.WaitAsync(cancellationToken).ConfigureAwait(false);
-        try
-        {
-            await _current.ReadAsync(offset, buffer, cancellationToken).ConfigureAwait(false);
-        }
-        finally
-        {
-            _gate.Exit();
-        }
-    }
+    protected override ValueTask ReadCoreAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken) =>
+        PassAsync(DiskRequest.Read(offset, buffer), cancellationToken);
 
     /// <inheritdoc/>
     protected override ValueTask WriteCoreAsync(
         long offset, ReadOnlyMemory<byte> buffer, WriteFlags flags, CancellationToken cancellationToken) =>
-        ChangeAsync(DiskChange.Write(offset, buffer, flags), cancellationToken);
+        PassAsync(DiskRequest.Write(offset, buffer, flags), cancellationToken);
+
+    /// <inheritdoc/>
+    protected override ValueTask FlushCoreAsync(CancellationToken cancellationToken) =>
+        PassAsync(DiskRequest.Flush, cancellationToken);
 
     /// <inheritdoc/>
     protected override ValueTask TrimCoreAsync(long offset, long length, CancellationToken cancellationToken) =>
-        ChangeAsync(DiskChange.Trim(offset, length), cancellationToken);
+        PassAsync(DiskRequest.Trim(offset, length), cancellationToken);
 
     /// <inheritdoc/>
     protected override ValueTask WriteZeroesCoreAsync(
         long offset, long length, WriteFlags flags, CancellationToken cancellationToken) =>
-        ChangeAsync(DiskChange.Zero(offset, length, flags), cancellationToken);
-
-    /// <inheritdoc/>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    protected override async ValueTask FlushCoreAsync(CancellationToken cancellationToken)
-    {
-        if (!_gate.TryEnter())
-            await _gate.WaitAsync(cancellationToken).ConfigureAwait(false);
-        try
-        {
-            await _current.FlushAsync(cancellationToken).ConfigureAwait(false);
-        }
-        finally
-        {
-            _gate.Exit();
-        }
-    }
+        PassAsync(DiskRequest.Zero(offset, length, flags), cancellationToken);
 
     /// <inheritdoc/>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
@@ -157,17 +133,56 @@ public sealed class SwitchableDisk : BlockDevice
     private static StorageException Unfit(BlockDevice next, string reason) => new(
         StorageErrorKind.InvalidRequest, $"this device cannot take over: {reason}", next.Path, operation: "switch");
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask ChangeAsync(DiskChange change, CancellationToken cancellationToken)
+    private ValueTask PassAsync(in DiskRequest request, CancellationToken cancellationToken)
     {
         if (!_gate.TryEnter())
-            await _gate.WaitAsync(cancellationToken).ConfigureAwait(false);
+            return QueueAsync(request, cancellationToken);
+        ValueTask sent;
         try
         {
-            var device = _current;
-            if (change.Kind == DiskChangeKind.Trim && Capabilities.Trim == TrimResult.Zeroes && device.Capabilities.Trim != TrimResult.Zeroes)
-                change = change.AsZero();
-            await change.ApplyAsync(device, cancellationToken).ConfigureAwait(false);
+            sent = SendAsync(request, cancellationToken);
+        }
+        catch
+        {
+            _gate.Exit();
+            throw;
+        }
+
+        // No asynchronous method for what the page cache answers at once.
+        if (!sent.IsCompletedSuccessfully)
+            return LeaveAfterAsync(sent);
+        sent.GetAwaiter().GetResult();
+        _gate.Exit();
+        return ValueTask.CompletedTask;
+    }
+
+    private ValueTask SendAsync(in DiskRequest request, CancellationToken cancellationToken)
+    {
+        var device = _current;
+        return request.Kind == DiskRequestKind.Trim && Capabilities.Trim == TrimResult.Zeroes && device.Capabilities.Trim != TrimResult.Zeroes
+            ? request.AsZero().SendAsync(device, cancellationToken)
+            : request.SendAsync(device, cancellationToken);
+    }
+
+    private async ValueTask QueueAsync(DiskRequest request, CancellationToken cancellationToken)
+    {
+        await _gate.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await SendAsync(request, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask LeaveAfterAsync(ValueTask sent)
+    {
+        try
+        {
+            await sent.ConfigureAwait(false);
         }
         finally
         {

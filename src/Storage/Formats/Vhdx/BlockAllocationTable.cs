@@ -45,17 +45,7 @@ internal sealed class BlockAllocationTable
         }
 
         var table = new BlockAllocationTable(geometry, region.Offset);
-        var buffer = new byte[64 << 10];
-        var end = (long)table._pages.Length * VhdxFormat.PageSize;
-        for (long at = 0; at < end;)
-        {
-            var run = await file.GetExtentAsync(region.Offset + at, end - at, cancellationToken).ConfigureAwait(false);
-            var runEnd = at + run.Length;
-            if (!run.ReadsAsZeroes)
-                await table.LoadRunAsync(file, at, runEnd, buffer, cancellationToken).ConfigureAwait(false);
-            at = runEnd;
-        }
-
+        await table.LoadAsync(file, 0, cancellationToken).ConfigureAwait(false);
         return table;
     }
 
@@ -124,6 +114,22 @@ internal sealed class BlockAllocationTable
             Interlocked.Increment(ref _unmapCount);
     }
 
+    /// <summary>Whether the file has nothing in the entries a bigger disk would use.</summary>
+    public async ValueTask<bool> TryPrepareGrowthAsync(IStorageFile file, VhdxGeometry grown, CancellationToken cancellationToken)
+    {
+        var old = _geometry;
+        for (var index = old.EntryCount; index < Math.Min(grown.EntryCount, (long)_pages.Length << PageShift); index++)
+        {
+            if (Entry(index).Raw != 0)
+                return false;
+        }
+
+        var behind = new BlockAllocationTable(grown, _regionOffset);
+        var from = (long)_pages.Length * VhdxFormat.PageSize;
+        await behind.LoadAsync(file, from, cancellationToken).ConfigureAwait(false);
+        return behind._pages.AsSpan().IndexOfAnyExcept((ulong[]?)null) < 0;
+    }
+
     /// <summary>Makes room for a bigger disk; the new blocks are not present.</summary>
     public void Grow(VhdxGeometry geometry)
     {
@@ -150,6 +156,20 @@ internal sealed class BlockAllocationTable
     }
 
     private static long PagesFor(VhdxGeometry geometry) => (geometry.EntryCount + EntriesPerPage - 1) >> PageShift;
+
+    private async ValueTask LoadAsync(IStorageFile file, long from, CancellationToken cancellationToken)
+    {
+        var buffer = new byte[64 << 10];
+        var end = (long)_pages.Length * VhdxFormat.PageSize;
+        for (var at = from; at < end;)
+        {
+            var run = await file.GetExtentAsync(_regionOffset + at, end - at, cancellationToken).ConfigureAwait(false);
+            var runEnd = at + run.Length;
+            if (!run.ReadsAsZeroes)
+                await LoadRunAsync(file, at, runEnd, buffer, cancellationToken).ConfigureAwait(false);
+            at = runEnd;
+        }
+    }
 
     private async ValueTask LoadRunAsync(IStorageFile file, long from, long to, byte[] buffer, CancellationToken cancellationToken)
     {

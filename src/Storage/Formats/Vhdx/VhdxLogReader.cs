@@ -101,7 +101,7 @@ internal sealed class VhdxLogReader
             var at = sector == 0 ? VhdxLogEntryHeader.Size : 0;
             for (; at < _sector.Length && left > 0; at += VhdxLogEntryHeader.DescriptorSize, left--)
             {
-                if (!VhdxLogDescriptor.TryParse(_sector.AsSpan(at), header.Sequence, out var descriptor))
+                if (!VhdxLogDescriptor.TryParse(_sector.AsSpan(at), header.Sequence, out var descriptor) || TouchesLog(descriptor))
                     return false;
                 dataSectors += descriptor.IsZero ? 0 : 1;
             }
@@ -119,6 +119,10 @@ internal sealed class VhdxLogReader
 
         return ~crc == checksum;
     }
+
+    /// <summary>No writer logs changes of the log; applying one would pull the entries from under the replay.</summary>
+    private bool TouchesLog(VhdxLogDescriptor change) =>
+        change.FileOffset < _header.LogOffset + _header.LogLength && change.End > _header.LogOffset;
 
     /// <summary>Among all runs of consecutive entries whose newest one finds its tail inside the run, the newest, from that tail on.</summary>
     private List<VhdxLogPlace> FindActive(Dictionary<long, VhdxLogEntryHeader> entries)

@@ -73,6 +73,8 @@ internal static class VhdxLogReplay
             return;
         }
 
+        if (change.ZeroLength == 0)
+            return;
         await GrowAsync(file, change.End, cancellationToken).ConfigureAwait(false);
         await file.PunchHoleAsync(change.FileOffset, change.ZeroLength, cancellationToken).ConfigureAwait(false);
     }
