@@ -103,7 +103,6 @@ public sealed class ForeignServerTests : IDisposable
             "nbdkit-nofua" => ["--filter=fua"],
             _ => [],
         };
-        string[] mode = server == "nbdkit-nofua" ? ["fuamode=none"] : [];
-        return ChildProgram.Start(program, ["-f", "-U", socket, .. filter, "memory", $"{Size}", .. mode], null, redirect: true);
+        return ChildProgram.Start(program, ["-f", "-U", socket, .. filter, "memory", $"{Size}"], null, redirect: true);
     }
 }

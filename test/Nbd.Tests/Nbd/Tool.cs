@@ -10,7 +10,10 @@ internal static class Tool
     {
         Require(program);
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(50));
-        return await ChildProgram.RunAsync(program, arguments, null, limit.Token);
+
+        // The distribution's Python has libnbd's module; another one in front of it on the path has not.
+        var environment = new Dictionary<string, string> { ["PATH"] = $"/usr/bin:/bin:{Environment.GetEnvironmentVariable("PATH")}" };
+        return await ChildProgram.RunAsync(program, arguments, environment, limit.Token);
     }
 
     public static void Require(string program)
