@@ -14,7 +14,7 @@ public sealed class KillTests(ITestOutputHelper output)
         int.TryParse(Environment.GetEnvironmentVariable("GODWIT_KILLS"), CultureInfo.InvariantCulture, out var kills) ? kills : 50;
 
     [Theory(Timeout = 600_000)]
-    [InlineData("disk0.img")]
+    [InlineData("disk0.vhdx")]
     public async Task Killing_the_worker_loses_no_acknowledged_write_and_costs_only_a_short_stall(string disk)
     {
         const int seed = 20260501;
