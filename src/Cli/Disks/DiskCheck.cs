@@ -25,7 +25,7 @@ internal static class DiskCheck
             var report = await ExamineAsync(path, cancellationToken);
             if (!session.TryWriteJson(report, JsonText.Own.DiskCheckReport))
                 Write(session, report);
-            return report.Clean ? ExitCode.Ok : ExitCode.Failed;
+            return report.Sound ? ExitCode.Ok : ExitCode.Failed;
         }
         catch (StorageException e) when (e.Kind != StorageErrorKind.NotFound)
         {
@@ -39,25 +39,35 @@ internal static class DiskCheck
         try
         {
             var report = await DiskImage.CheckAsync(path, cancellationToken);
-            var findings = report.Findings.Select(found => new DiskFinding(found.Severity.ToString(), found.Offset, found.Message)).ToList();
-            return new DiskCheckReport(path, report.Findings.All(found => found.Severity != CheckSeverity.Error), findings);
+            var findings = report.Findings.Select(found => new DiskFinding(found.Severity, found.Offset, found.Message)).ToList();
+            return new DiskCheckReport(
+                path, report.IsSound, report.Errors, report.Warnings, report.TotalBlocks, report.AllocatedBlocks, findings);
         }
         catch (StorageException e) when (e.Kind == StorageErrorKind.Corrupt)
         {
             // Too broken to go on examining: that is a finding too.
-            return new DiskCheckReport(path, false, [new DiskFinding(nameof(CheckSeverity.Error), e.Offset, e.Reason)]);
+            return new DiskCheckReport(path, false, 1, 0, 0, 0, [new DiskFinding(CheckSeverity.Error, e.Offset, e.Reason)]);
         }
     }
 
     private static void Write(Session session, DiskCheckReport report)
     {
         foreach (var finding in report.Findings)
-        {
-            var where = finding.Offset is long offset ? string.Create(CultureInfo.InvariantCulture, $" at offset {offset} (0x{offset:x})") : "";
-            var word = finding.Severity.ToLowerInvariant();
-            session.Shell.Out.WriteLine(Printable.From($"{word}: {finding.Message}{where}"));
-        }
+            session.Shell.Out.WriteLine(Line(session, finding));
+        session.Talk.Say(report.Sound
+            ? $"{report.Path}: no errors found"
+            : $"{report.Path}: {report.Errors.ToString(CultureInfo.InvariantCulture)} error(s); keep a copy before repairing it");
+    }
 
-        session.Talk.Say(report.Clean ? $"{report.Path}: no errors found" : $"{report.Path}: has errors; keep a copy before repairing it");
+    private static string Line(Session session, DiskFinding finding)
+    {
+        var (word, colour) = finding.Severity switch
+        {
+            CheckSeverity.Error => ("error", session.Paint.Red),
+            CheckSeverity.Warning => ("warning", (Func<string, string>)session.Paint.Yellow),
+            _ => ("note", session.Paint.Dim),
+        };
+        var where = finding.Offset is long offset ? string.Create(CultureInfo.InvariantCulture, $" at offset {offset} (0x{offset:x})") : "";
+        return $"{colour(word + ":")} {Printable.From(finding.Message)}{where}";
     }
 }
