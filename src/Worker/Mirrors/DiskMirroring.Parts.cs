@@ -86,7 +86,7 @@ internal sealed partial class DiskMirroring
         }
         catch
         {
-            running.Dispose();
+            await running.DisposeAsync().ConfigureAwait(false);
             await target.DisposeAsync().ConfigureAwait(false);
             throw;
         }
@@ -143,7 +143,7 @@ internal sealed partial class DiskMirroring
     {
         try
         {
-            running.Dispose();
+            await running.DisposeAsync().ConfigureAwait(false);
             await running.Target.DisposeAsync().ConfigureAwait(false);
         }
         catch (StorageException e)

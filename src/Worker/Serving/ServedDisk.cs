@@ -91,7 +91,7 @@ internal sealed class ServedDisk : IDisposable
             _export?.Device.Length ?? 0,
             allocated,
             _export?.Connections ?? 0,
-            _mirroring?.Status() ?? MirrorReport.Of(entry.Mirror, null),
+            _mirroring?.Status() ?? MirrorReport.Of(entry.Mirror, null, null),
             _problem);
     }
 
