@@ -20,7 +20,7 @@ public sealed class GodwitClientTests
         await using var daemon = FakeDaemon.Answering(request => request.ToString() switch
         {
             "GET /v1/vms" => (200, $"[{vm}]"),
-            "DELETE /v1/vms/my%20vm?deleteDisks=true" or "DELETE /v1/vms/my%20vm" => (204, ""),
+            "DELETE /v1/vms/my%20vm?deleteDisks=true&force=true" or "DELETE /v1/vms/my%20vm" => (204, ""),
             "GET /v1/jobs" => (200, $"[{job}]"),
             "GET /v1/host" => (200, """{"name":"h","version":"1","processId":7,"virtualMachines":1,"runningVirtualMachines":1,"activeJobs":0,"storageMoveLimit":2,"allowedRoots":[]}"""),
             var path when path.EndsWith("/storage-moves", StringComparison.Ordinal) => request.Body.Contains("\"dryRun\":true", StringComparison.Ordinal)
@@ -35,8 +35,8 @@ public sealed class GodwitClientTests
         await client.CreateVirtualMachineAsync(new VirtualMachineSpec("x", 1 << 20, 1, [new DiskSpec("/a", 512)]), Token);
         await client.StartVirtualMachineAsync("a/b", Token);
         await client.StopVirtualMachineAsync("a", new StopRequest(true, 5), Token);
-        await client.RemoveVirtualMachineAsync("my vm", true, Token);
-        await client.RemoveVirtualMachineAsync("my vm", false, Token);
+        await client.RemoveVirtualMachineAsync("my vm", true, true, Token);
+        await client.RemoveVirtualMachineAsync("my vm", false, false, Token);
         Assert.Equal(1, (await client.PlanStorageMoveAsync("a", new StorageMoveRequest("/t"), Token)).AvailableBytes);
         Assert.Equal(Samples.JobId, (await client.MoveStorageAsync("a", new StorageMoveRequest("/t", DryRun: true), Token)).Id);
         Assert.Single(await client.ListJobsAsync(Token));
@@ -46,7 +46,7 @@ public sealed class GodwitClientTests
         Assert.Equal(
             [
                 "GET /v1/vms", "GET /v1/vms/my%20vm", "POST /v1/vms", "POST /v1/vms/a%2Fb/start", "POST /v1/vms/a/stop",
-                "DELETE /v1/vms/my%20vm?deleteDisks=true", "DELETE /v1/vms/my%20vm", "POST /v1/vms/a/storage-moves",
+                "DELETE /v1/vms/my%20vm?deleteDisks=true&force=true", "DELETE /v1/vms/my%20vm", "POST /v1/vms/a/storage-moves",
                 "POST /v1/vms/a/storage-moves", "GET /v1/jobs", $"GET /v1/jobs/{Samples.JobId}", $"POST /v1/jobs/{Samples.JobId}/cancel", "GET /v1/host",
             ],
             daemon.Requests.Select(request => request.ToString()));
