@@ -1,0 +1,229 @@
+using System.Runtime.CompilerServices;
+
+namespace Godwit.Storage.Mirror;
+
+/// <summary>
+/// Brings a mirror's target after: copies what is marked, then compares both sides, then stays to repair whatever the mirror
+/// falls back over.
+/// </summary>
+/// <remarks>
+/// <para>Starts from whatever the bitmap says, so it goes on where an earlier process was killed. Holds the range lock for one
+/// chunk of up to 1 MiB at a time and gives guests their turn in between. Allocates nothing per chunk where both sides
+/// answer without waiting.</para>
+/// <para>One run per object. <see cref="Progress"/> may be read at any time from any thread.</para>
+/// </remarks>
+public sealed class BackgroundCopy
+{
+    private const int LongestChunk = 1 << 20;
+    private const int PageLength = 4096;
+
+    private readonly MirrorDisk _mirror;
+    private readonly BandwidthLimit _limit;
+    private readonly TimeProvider _time;
+    private readonly MirrorCondition _condition;
+    private readonly DirtyBitmap _bitmap;
+    private readonly DirtyBitmap _unverified;
+    private readonly ChunkLease _lease;
+    private readonly HoleScan _holes;
+    private readonly ChunkCopier _copier;
+    private readonly ChunkComparer _comparer;
+    private bool _atRoundStart = true;
+    private bool _comparing;
+    private long _cursor;
+    private long _leftByLastRound = long.MaxValue;
+    private int _roundsWithoutProgress;
+    private long _verified;
+    private long _toVerify;
+
+    /// <summary>Creates the copy; it does nothing until <see cref="RunAsync"/>.</summary>
+    /// <param name="mirror">The mirror to work for; stays the caller's.</param>
+    /// <param name="limit">The rate to stay below; may be changed and shared.</param>
+    /// <param name="time">The clock.</param>
+    public BackgroundCopy(MirrorDisk mirror, BandwidthLimit limit, TimeProvider time)
+    {
+        _mirror = mirror;
+        _limit = limit;
+        _time = time;
+        _condition = mirror.Condition;
+        _bitmap = mirror.Bitmap;
+        _unverified = DirtyBitmap.InMemory(mirror.Length);
+        _lease = new ChunkLease(mirror);
+        var source = new MirrorSource(mirror.Source);
+        var first = Page(LongestChunk);
+        _holes = new HoleScan(mirror, source, _lease);
+        _copier = new ChunkCopier(mirror, source, _lease, first);
+        _comparer = new ChunkComparer(mirror, source, _lease, first, Page(LongestChunk));
+    }
+
+    /// <summary>The most bytes under one lock, so that tests see many chunks on a small disk.</summary>
+    internal int MostBytesPerChunk { get; init; } = LongestChunk;
+
+    /// <summary>How far it has come.</summary>
+    public BackgroundCopyProgress Progress => new(
+        _copier.Copied, _copier.Read, _bitmap.DirtyBytes, Volatile.Read(ref _verified), Volatile.Read(ref _toVerify));
+
+    /// <summary>Works until it is cancelled or the mirror has failed; see <see cref="MirrorDisk.State"/> for how far it is.</summary>
+    /// <param name="cancellationToken">Ends the copy. The bitmap then says what is left, and the mirror goes on serving. A
+    /// request to a hung target is left behind; a target that blocks the thread in the kernel delays the end.</param>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        // Leaves the caller's thread and context: most requests complete synchronously.
+        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+        try
+        {
+            while (_mirror.State != MirrorDiskState.Failed)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                await TryStepAsync(cancellationToken).ConfigureAwait(false);
+
+                // To the back of the thread pool's queue: others get their turn even on one core.
+                await Task.Yield();
+            }
+        }
+        finally
+        {
+            _lease.Dispose();
+        }
+    }
+
+    private static Memory<byte> Page(int length)
+    {
+        // Pinned and on a page boundary, for direct I/O.
+        var array = GC.AllocateUninitializedArray<byte>(length + PageLength, pinned: true);
+        var address = System.Runtime.InteropServices.Marshal.UnsafeAddrOfPinnedArrayElement(array, 0);
+        return array.AsMemory((int)(PageLength - (address % PageLength)), length);
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask TryStepAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _condition.WaitForTargetAsync(cancellationToken).ConfigureAwait(false);
+            if (_mirror.State != MirrorDiskState.Failed)
+                await StepAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (MirrorSourceException e)
+        {
+            _condition.Fail(e.Failure);
+        }
+        catch (Exception e) when (MirrorDisk.IsTargetError(e) && !cancellationToken.IsCancellationRequested)
+        {
+            _condition.TargetFailed(e);
+        }
+    }
+
+    private ValueTask StepAsync(CancellationToken cancellationToken)
+    {
+        switch (_mirror.State)
+        {
+            case MirrorDiskState.InSync:
+                return CompareNextAsync(cancellationToken);
+            case MirrorDiskState.Verified:
+                return WaitAsync(cancellationToken);
+            default:
+                if (_atRoundStart)
+                    return StartRoundAsync(cancellationToken);
+                if (_bitmap.DirtyBytes > 0)
+                    return CopyNextAsync(cancellationToken);
+                return _condition.Synchronous ? BecomeInSyncAsync(cancellationToken) : GoSynchronousAsync(cancellationToken);
+        }
+    }
+
+    /// <summary>A round goes once over the bitmap. Before it: drop the holes, and see whether rounds still bring anything.</summary>
+    private async ValueTask StartRoundAsync(CancellationToken cancellationToken)
+    {
+        await _holes.RunAsync(_bitmap, cancellationToken).ConfigureAwait(false);
+        _atRoundStart = false;
+        _cursor = 0;
+        var left = _bitmap.DirtyBytes;
+        _roundsWithoutProgress = left > _leftByLastRound / 4 * 3 ? _roundsWithoutProgress + 1 : 0;
+        _leftByLastRound = left;
+        var few = left <= _mirror.Options.SynchronousBelow || _roundsWithoutProgress >= _mirror.Options.RoundsWithoutProgress;
+        if (few && !_condition.Synchronous && _condition.UntilSynchronous == TimeSpan.Zero)
+            await GoSynchronousAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    private async ValueTask GoSynchronousAsync(CancellationToken cancellationToken)
+    {
+        var spared = _condition.UntilSynchronous;
+        if (spared > TimeSpan.Zero)
+        {
+            await Task.Delay(spared, _time, cancellationToken).ConfigureAwait(false);
+            return;
+        }
+
+        // The long flush now, while guests do not depend on the target; the one when in sync is short then.
+        if (await _mirror.TryFlushTargetAsync(Timeout.InfiniteTimeSpan, cancellationToken).ConfigureAwait(false))
+            _condition.GoSynchronous();
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask CopyNextAsync(CancellationToken cancellationToken)
+    {
+        var chunk = _bitmap.NextDirty(_cursor, ChunkLength());
+        if (chunk.IsEmpty)
+        {
+            _atRoundStart = true;
+            return;
+        }
+
+        var before = _copier.Read;
+        if (await _copier.CopyAsync(chunk, cancellationToken).ConfigureAwait(false))
+        {
+            _unverified.Set(chunk.Offset, chunk.Length);
+            _cursor = chunk.End;
+        }
+
+        await _limit.TakeAsync(_copier.Read - before, cancellationToken).ConfigureAwait(false);
+    }
+
+    private async ValueTask BecomeInSyncAsync(CancellationToken cancellationToken)
+    {
+        if (!await _mirror.TryFlushTargetAsync(Timeout.InfiniteTimeSpan, cancellationToken).ConfigureAwait(false))
+            return;
+
+        // The whole device: a write that began before the mirror went synchronous may not have marked its range yet.
+        using (await _mirror.Locks.AcquireAsync(0, _mirror.Length, cancellationToken).ConfigureAwait(false))
+        {
+            if (!_condition.TryBecomeInSync(_bitmap))
+                return;
+        }
+
+        _atRoundStart = true;
+        _leftByLastRound = long.MaxValue;
+        _roundsWithoutProgress = 0;
+        _comparing = false;
+    }
+
+    private async ValueTask CompareNextAsync(CancellationToken cancellationToken)
+    {
+        if (!_comparing)
+        {
+            await _holes.RunAsync(_unverified, cancellationToken).ConfigureAwait(false);
+            Volatile.Write(ref _toVerify, _verified + _unverified.DirtyBytes);
+            _comparing = true;
+        }
+
+        var chunk = _unverified.NextDirty(0, ChunkLength());
+        if (chunk.IsEmpty)
+        {
+            _condition.TryBecomeVerified();
+            return;
+        }
+
+        if (await _comparer.CompareAsync(_unverified, chunk, cancellationToken).ConfigureAwait(false))
+            Volatile.Write(ref _verified, _verified + chunk.Length);
+        await _limit.TakeAsync(chunk.Length, cancellationToken).ConfigureAwait(false);
+    }
+
+    private async ValueTask WaitAsync(CancellationToken cancellationToken) =>
+        await _mirror.WaitWhileAsync(MirrorDiskState.Verified, cancellationToken).ConfigureAwait(false);
+
+    private long ChunkLength()
+    {
+        long granularity = _bitmap.Granularity;
+        return Math.Max(granularity, _limit.ChunkLength(MostBytesPerChunk) / granularity * granularity);
+    }
+}

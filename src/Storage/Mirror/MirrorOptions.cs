@@ -1,0 +1,21 @@
+namespace Godwit.Storage.Mirror;
+
+/// <summary>The limits a <see cref="MirrorDisk"/> keeps. The defaults suit local disks and a guest that must not notice.</summary>
+public sealed record MirrorOptions
+{
+    /// <summary>How long a guest's request, or a chunk that guests may be waiting for, waits for the target before the mirror
+    /// goes back to copying in the background.</summary>
+    public TimeSpan TargetTimeLimit { get; init; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>How long the target may go on failing, or not answering, before the mirror gives up.</summary>
+    public TimeSpan GiveUpAfter { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>The wait before the first retry; doubles with each, up to five seconds.</summary>
+    public TimeSpan FirstRetryAfter { get; init; } = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>Go synchronous once no more than this many bytes are dirty.</summary>
+    public long SynchronousBelow { get; init; } = 32L << 20;
+
+    /// <summary>Go synchronous after this many rounds in a row that each left nearly as much dirty as the one before.</summary>
+    public int RoundsWithoutProgress { get; init; } = 2;
+}

@@ -1,0 +1,192 @@
+using System.Runtime.CompilerServices;
+
+namespace Godwit.Storage.Mirror;
+
+/// <summary>
+/// A device whose inner device can be exchanged while requests keep coming. How a mirror gets under a running guest, and how
+/// the guest gets onto the mirror's target.
+/// </summary>
+/// <remarks>
+/// <para>Every request runs on exactly one inner device, wholly before or wholly after an exchange. Costs two interlocked
+/// operations per request and no allocation.</para>
+/// <para>Keeps the capabilities it was created with, because the guest has been told them: an exchange for a device with
+/// another length, sector size or read-only state is refused, and a trim that promised zeroes becomes a zeroing where the
+/// new device's trim does not promise them. Growing works whenever the device behind it at that time can grow.</para>
+/// <para>Owns the current inner device. Who exchanges it owns the old one from then on.</para>
+/// </remarks>
+public sealed class SwitchableDisk : BlockDevice
+{
+    private readonly RequestGate _gate = new();
+    private readonly SemaphoreSlim _replacing = new(1, 1);
+    private volatile BlockDevice _current;
+
+    /// <summary>Creates the device.</summary>
+    /// <param name="inner">What it serves first; owned from now on.</param>
+    public SwitchableDisk(BlockDevice inner)
+        : base(inner.Length, inner.Capabilities) => _current = inner;
+
+    /// <summary>The device that serves requests now.</summary>
+    public BlockDevice Current => _current;
+
+    /// <inheritdoc/>
+    public override string? Path => _current.Path;
+
+    /// <summary>Exchanges the inner device: holds new requests back, waits for those under way, runs
+    /// <paramref name="exchange"/> and lets the requests go on.</summary>
+    /// <param name="exchange">Gets the current device, with no request under way, and returns the one to serve from now on
+    /// (the same one changes nothing). Requests wait meanwhile: be quick. When it throws, the old device stays.</param>
+    /// <param name="cancellationToken">Gives up while waiting; handed to <paramref name="exchange"/> too.</param>
+    /// <exception cref="StorageException"><see cref="StorageErrorKind.InvalidRequest"/>: the new device does not fit (see
+    /// <see cref="CheckReplacement"/>); the old one stays and the new one stays the caller's.</exception>
+    public async ValueTask ReplaceAsync(
+        Func<BlockDevice, CancellationToken, ValueTask<BlockDevice>> exchange, CancellationToken cancellationToken)
+    {
+        await _replacing.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await _gate.CloseAsync(cancellationToken).ConfigureAwait(false);
+            var next = await exchange(_current, cancellationToken).ConfigureAwait(false);
+            CheckReplacement(next);
+            _current = next;
+        }
+        finally
+        {
+            _gate.Open();
+            _replacing.Release();
+        }
+    }
+
+    /// <summary>Tells whether a device may take the place of the current one. Ask before a step that cannot be undone.</summary>
+    /// <param name="next">The device.</param>
+    /// <exception cref="StorageException"><see cref="StorageErrorKind.InvalidRequest"/>: length, sector size or read-only state
+    /// differs.</exception>
+    public void CheckReplacement(BlockDevice next)
+    {
+        if (next.Length != _current.Length)
+            throw Unfit(next, $"it has {next.Length} bytes instead of {_current.Length}");
+        if (next.Capabilities.SectorSize != Capabilities.SectorSize)
+            throw Unfit(next, $"its sectors have {next.Capabilities.SectorSize} bytes instead of {Capabilities.SectorSize}");
+        if (next.Capabilities.ReadOnly && !Capabilities.ReadOnly)
+            throw Unfit(next, "it is read-only");
+    }
+
+    /// <inheritdoc/>
+    public override async ValueTask DisposeAsync()
+    {
+        await _current.DisposeAsync().ConfigureAwait(false);
+        _replacing.Dispose();
+    }
+
+    /// <inheritdoc/>
+    protected override ValueTask ReadCoreAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken) =>
+        PassAsync(DiskRequest.Read(offset, buffer), cancellationToken);
+
+    /// <inheritdoc/>
+    protected override ValueTask WriteCoreAsync(
+        long offset, ReadOnlyMemory<byte> buffer, WriteFlags flags, CancellationToken cancellationToken) =>
+        PassAsync(DiskRequest.Write(offset, buffer, flags), cancellationToken);
+
+    /// <inheritdoc/>
+    protected override ValueTask FlushCoreAsync(CancellationToken cancellationToken) =>
+        PassAsync(DiskRequest.Flush, cancellationToken);
+
+    /// <inheritdoc/>
+    protected override ValueTask TrimCoreAsync(long offset, long length, CancellationToken cancellationToken) =>
+        PassAsync(DiskRequest.Trim(offset, length), cancellationToken);
+
+    /// <inheritdoc/>
+    protected override ValueTask WriteZeroesCoreAsync(
+        long offset, long length, WriteFlags flags, CancellationToken cancellationToken) =>
+        PassAsync(DiskRequest.Zero(offset, length, flags), cancellationToken);
+
+    /// <inheritdoc/>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    protected override async ValueTask<Extent> GetExtentCoreAsync(long offset, long length, CancellationToken cancellationToken)
+    {
+        if (!_gate.TryEnter())
+            await _gate.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            return await _current.GetExtentAsync(offset, length, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    /// <inheritdoc/>
+    protected override async ValueTask ResizeCoreAsync(long length, CancellationToken cancellationToken)
+    {
+        if (!_gate.TryEnter())
+            await _gate.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await _current.ResizeAsync(length, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    private static StorageException Unfit(BlockDevice next, string reason) => new(
+        StorageErrorKind.InvalidRequest, $"this device cannot take over: {reason}", next.Path, operation: "switch");
+
+    private ValueTask PassAsync(in DiskRequest request, CancellationToken cancellationToken)
+    {
+        if (!_gate.TryEnter())
+            return QueueAsync(request, cancellationToken);
+        ValueTask sent;
+        try
+        {
+            sent = SendAsync(request, cancellationToken);
+        }
+        catch
+        {
+            _gate.Exit();
+            throw;
+        }
+
+        // No asynchronous method for what the page cache answers at once.
+        if (!sent.IsCompletedSuccessfully)
+            return LeaveAfterAsync(sent);
+        sent.GetAwaiter().GetResult();
+        _gate.Exit();
+        return ValueTask.CompletedTask;
+    }
+
+    private ValueTask SendAsync(in DiskRequest request, CancellationToken cancellationToken)
+    {
+        var device = _current;
+        return request.Kind == DiskRequestKind.Trim && Capabilities.Trim == TrimResult.Zeroes && device.Capabilities.Trim != TrimResult.Zeroes
+            ? request.AsZero().SendAsync(device, cancellationToken)
+            : request.SendAsync(device, cancellationToken);
+    }
+
+    private async ValueTask QueueAsync(DiskRequest request, CancellationToken cancellationToken)
+    {
+        await _gate.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await SendAsync(request, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask LeaveAfterAsync(ValueTask sent)
+    {
+        try
+        {
+            await sent.ConfigureAwait(false);
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+}
