@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Godwit.Api.Disks;
+using Godwit.Api.Hosts;
 using Godwit.Api.Jobs;
 using Godwit.Api.VirtualMachines;
 using Godwit.Api.Workers;
@@ -21,6 +22,8 @@ namespace Godwit.Api;
 [JsonSerializable(typeof(StorageMovePlan))]
 [JsonSerializable(typeof(Job))]
 [JsonSerializable(typeof(IReadOnlyList<Job>))]
+[JsonSerializable(typeof(HostStatus))]
+[JsonSerializable(typeof(ImageReport))]
 [JsonSerializable(typeof(WorkerRequest))]
 [JsonSerializable(typeof(WorkerReply))]
 [JsonSerializable(typeof(WorkerConfig))]

@@ -1,1 +1,55 @@
-return 0;
+using System.Runtime.InteropServices;
+using Godwit.Api;
+using Godwit.Worker;
+using Godwit.Worker.Images;
+using Godwit.Worker.Interop;
+using Godwit.Worker.Serving;
+using Godwit.Worker.Supervision;
+
+Hardening.Apply();
+try
+{
+    return WorkerOptions.Parse(args) switch
+    {
+        WorkerOptions.Supervise supervise => Supervise(supervise.Folders),
+        WorkerOptions.Serve serve => await WorkerProcess.RunAsync(serve, TimeProvider.System).ConfigureAwait(false),
+        WorkerOptions.ImageDescribe image => await ImageCommand.DescribeAsync(image, Console.Out).ConfigureAwait(false),
+        WorkerOptions.ImageCreate image => await ImageCommand.CreateAsync(image, Console.Out).ConfigureAwait(false),
+        _ => Say(Console.Out, WorkerOptions.Usage, 0),
+    };
+}
+catch (GodwitException e) when (e.Problem.Remedy == WorkerOptions.Usage)
+{
+    return Say(Console.Error, $"godwit-worker: {e.Problem.Title}\n\n{WorkerOptions.Usage}", 2);
+}
+catch (GodwitException e)
+{
+    var remedy = e.Problem.Remedy is { } text ? $" ({text})" : "";
+    return Say(Console.Error, $"godwit-worker: {e.Problem.Title}{remedy}", 1);
+}
+
+static int Supervise(WorkerFolders folders)
+{
+    using var supervisor = new Supervisor(folders, TimeProvider.System);
+    // Fails only for the leader of a process group, as which a shell starts us: then the signals below are what counts.
+    _ = LibC.StartSession();
+    using var hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, Ignore);
+    using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Ignore);
+    using var quit = PosixSignalRegistration.Create(PosixSignal.SIGQUIT, Ignore);
+    using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, context =>
+    {
+        context.Cancel = true;
+        supervisor.Stop();
+    });
+    supervisor.TakeOver();
+    StandardStreams.Detach();
+    return supervisor.Run();
+}
+
+static void Ignore(PosixSignalContext context) => context.Cancel = true;
+
+static int Say(TextWriter where, string text, int exitCode)
+{
+    where.WriteLine(text);
+    return exitCode;
+}

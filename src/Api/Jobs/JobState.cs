@@ -18,7 +18,7 @@ public enum JobState
     /// <summary>Done, and its result verified.</summary>
     Succeeded = 3,
 
-    /// <summary>Failed; everything it had done is undone.</summary>
+    /// <summary>Failed. Before the commit point everything it had done is undone; after it the problem says what is left to do.</summary>
     Failed = 4,
 
     /// <summary>Cancelled; everything it had done is undone.</summary>

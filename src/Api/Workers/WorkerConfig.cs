@@ -21,5 +21,20 @@ public sealed record WorkerDiskConfig(WorkerDisk Disk, WorkerMirrorConfig? Mirro
 /// <param name="BytesPerSecond">Upper limit of the copy's rate, or null for none.</param>
 /// <param name="SwitchedFrom">After the switch: the old source file, until it is forgotten.</param>
 /// <param name="BootId">The kernel's boot id when the bitmap was started: after a reboot the bitmap proves nothing.</param>
+/// <param name="TargetFile">The unfinished file once it exists: after a crash it is found again under either name.</param>
+/// <param name="SourceFile">After the switch: the old source, so that nothing else is ever deleted in its place.</param>
+/// <param name="CreatedFolder">The topmost folder that was made for the target, or null; removed again on cancel if empty.</param>
+/// <param name="Cancelled">Cancel was accepted; what is left of it is done again after a crash.</param>
+/// <param name="Failure">Why the mirror failed for good, or null while it has not.</param>
 public sealed record WorkerMirrorConfig(
-    Guid JobId, string TargetPath, string UnfinishedPath, long? BytesPerSecond, string? SwitchedFrom, string BootId);
+    Guid JobId,
+    string TargetPath,
+    string UnfinishedPath,
+    long? BytesPerSecond,
+    string? SwitchedFrom,
+    string BootId,
+    FileIdentity? TargetFile = null,
+    FileIdentity? SourceFile = null,
+    string? CreatedFolder = null,
+    bool Cancelled = false,
+    Problem? Failure = null);

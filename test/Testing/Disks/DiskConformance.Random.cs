@@ -26,11 +26,11 @@ public abstract partial class DiskConformance
         const int Writers = 4;
         await Task.WhenAll(Enumerable.Range(0, Writers).Select(writer => Task.Run(async () =>
         {
-            // Each writer owns every fourth sector, so all share every block and every page.
+            // Each writer owns every fourth sector, so all share every block and every page; mostly the same few pages.
             var random = new Random((seed * 10) + writer);
             for (var round = 0; round < 250; round++)
             {
-                var number = (random.Next(3) * 2048) + (random.Next(60) * Writers) + writer;
+                var number = (random.Next(3) * 2048) + (random.Next(round % 4 == 0 ? 60 : 4) * Writers) + writer;
                 var offset = Math.Min(number, (Size / sector / Writers * Writers) - Writers + writer) * sector;
                 if (random.Next(5) == 0)
                 {
@@ -83,7 +83,11 @@ public abstract partial class DiskConformance
         for (var at = 0; at < 1 << 20; at += buffer.Length)
             await disk.Device.WriteAsync(at, buffer, WriteFlags.None, None);
         await disk.Device.FlushAsync(None);
-        Assert.Equal(0, Allocations.InSteadyState(() => ReadAndOverwrite(disk.Device, buffer, 10_000)));
+        var allocated = Allocations.InSteadyState(() => ReadAndOverwrite(disk.Device, buffer, 10_000));
+        Assert.SkipWhen(
+            allocated > 0 && Allocations.IsDebugBuild(disk.Device),
+            $"{allocated} bytes, but this is a debug build, where every async method allocates; a release build must show 0");
+        Assert.Equal(0, allocated);
     }
 
     private static void ReadAndOverwrite(BlockDevice device, byte[] buffer, int count)

@@ -95,7 +95,8 @@ public sealed class GuestLog : IDisposable
             _reader.Join();
     }
 
-    internal static long LongestGap(IReadOnlyList<long> stamps, long from, long? to, bool isLast)
+    /// <summary>The longest gap between stamps; the arithmetic of the two members above.</summary>
+    public static long LongestGap(IReadOnlyList<long> stamps, long from, long? to, bool isLast)
     {
         var longest = 0L;
         for (var i = 1; i < stamps.Count; i++)

@@ -1,0 +1,15 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Godwit.Cli.Disks;
+
+namespace Godwit.Cli;
+
+/// <summary>Serialization of what only this program writes, generated at build time so that NativeAOT can use it.</summary>
+[JsonSourceGenerationOptions(
+    JsonSerializerDefaults.Web,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    UseStringEnumConverter = true)]
+[JsonSerializable(typeof(DiskReport))]
+[JsonSerializable(typeof(DiskCheckReport))]
+[JsonSerializable(typeof(DiskExtent))]
+internal sealed partial class CliJson : JsonSerializerContext;

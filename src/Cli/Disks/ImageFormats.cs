@@ -1,0 +1,27 @@
+using Godwit.Api.Disks;
+using Godwit.Storage.Formats;
+
+namespace Godwit.Cli.Disks;
+
+/// <summary>Between the Api's names for formats and the disk stack's.</summary>
+internal static class ImageFormats
+{
+    /// <summary>The disk stack's name.</summary>
+    public static ImageFormat ToImage(DiskFormat format) => format switch
+    {
+        DiskFormat.VhdxDynamic => ImageFormat.VhdxDynamic,
+        DiskFormat.VhdxFixed => ImageFormat.VhdxFixed,
+        _ => ImageFormat.Raw,
+    };
+
+    /// <summary>The disk stack's name, or null where none was given.</summary>
+    public static ImageFormat? ToImage(DiskFormat? format) => format is DiskFormat given ? ToImage(given) : null;
+
+    /// <summary>The Api's name.</summary>
+    public static DiskFormat ToApi(ImageFormat format) => format switch
+    {
+        ImageFormat.VhdxDynamic => DiskFormat.VhdxDynamic,
+        ImageFormat.VhdxFixed => DiskFormat.VhdxFixed,
+        _ => DiskFormat.Raw,
+    };
+}

@@ -1,0 +1,23 @@
+using System.CommandLine;
+using Godwit.Api;
+
+namespace Godwit.Cli;
+
+/// <summary>The options every command takes.</summary>
+internal sealed class GlobalOptions
+{
+    /// <summary>Which godwitd to talk to.</summary>
+    public Option<string?> Host { get; } = new("--host")
+    {
+        Description = $"godwitd to talk to: unix:PATH or http://127.0.0.1:PORT (else GODWIT_HOST, else {GodwitAddress.Default})",
+        HelpName = "ADDRESS",
+        Recursive = true,
+    };
+
+    /// <summary>Errors only on stderr.</summary>
+    public Option<bool> Quiet { get; } = new("--quiet", "-q")
+    {
+        Description = "Say nothing but errors; no progress",
+        Recursive = true,
+    };
+}

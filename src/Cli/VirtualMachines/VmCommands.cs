@@ -1,0 +1,22 @@
+using System.CommandLine;
+
+namespace Godwit.Cli.VirtualMachines;
+
+/// <summary>The commands of the noun "vm".</summary>
+internal static class VmCommands
+{
+    /// <summary>Makes the noun with all its verbs.</summary>
+    public static Command Create(Shell shell, GlobalOptions global) => new("vm", "Virtual machines")
+    {
+        VmCreate.Create(shell, global),
+        VmList.Create(shell, global),
+        VmShow.Create(shell, global),
+        VmPower.CreateStart(shell, global),
+        VmPower.CreateStop(shell, global),
+        VmRemove.Create(shell, global),
+        VmMoveStorage.Create(shell, global),
+    };
+
+    /// <summary>The argument that names a VM.</summary>
+    public static Argument<string> NameArgument() => new("NAME") { Description = "Name of the VM" };
+}

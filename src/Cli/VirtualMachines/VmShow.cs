@@ -1,0 +1,52 @@
+using System.Globalization;
+using Godwit.Api.VirtualMachines;
+using Godwit.Cli.Text;
+
+namespace Godwit.Cli.VirtualMachines;
+
+/// <summary>godwit vm show</summary>
+internal static class VmShow
+{
+    /// <summary>Makes the command.</summary>
+    public static Verb Create(Shell shell, GlobalOptions global)
+    {
+        var name = VmCommands.NameArgument();
+        var verb = new Verb("show", "Shows a VM and where its disks are", "godwit vm show web") { name };
+        verb.AddJson("Write the VM as JSON");
+        verb.Does(shell, global, async (session, cancellationToken) =>
+        {
+            var vm = await session.Client.GetVirtualMachineAsync(session.Get(name), cancellationToken);
+            if (!session.TryWriteJson(vm, JsonText.Api.VirtualMachine))
+                Write(session, vm);
+            return ExitCode.Ok;
+        });
+        return verb;
+    }
+
+    private static void Write(Session session, VirtualMachine vm)
+    {
+        var fields = new FieldList(session.Paint);
+        fields.Add("Name", vm.Name);
+        fields.Add("Id", vm.Id.ToString());
+        fields.Add("State", vm.StateReason is null ? vm.State.ToString() : $"{vm.State} ({vm.StateReason})");
+        fields.Add("Memory", ByteSize.Format(vm.Memory));
+        fields.Add("CPUs", vm.Cpus.ToString(CultureInfo.InvariantCulture));
+        fields.Add("Kernel", vm.Kernel);
+        fields.Add("Initrd", vm.Initrd);
+        fields.Add("Append", vm.Append);
+        fields.Add("Serial", vm.Serial);
+        fields.Add("Accelerator", vm.AcceleratorReason is null ? vm.Accelerator : $"{vm.Accelerator} ({vm.AcceleratorReason})");
+        fields.Add("QEMU", vm.QemuProcessId is int qemu ? string.Create(CultureInfo.InvariantCulture, $"process {qemu}") : null);
+        fields.Add("Worker", vm.WorkerProcessId is int worker ? string.Create(CultureInfo.InvariantCulture, $"process {worker}") : null);
+        fields.Add("Job", vm.JobId?.ToString());
+        fields.Write(session.Shell.Out);
+        if (vm.Disks.Count == 0)
+            return;
+
+        session.Shell.Out.WriteLine();
+        var table = new Table(session.Paint, "DISK", ">SIZE", "FORMAT", "PATH");
+        foreach (var disk in vm.Disks)
+            table.Add(disk.Name, ByteSize.Format(disk.Size), DiskFormats.Word(disk.Format), disk.Path);
+        table.Write(session.Shell.Out);
+    }
+}

@@ -1,0 +1,55 @@
+using System.Globalization;
+using Godwit.Api;
+
+namespace Godwit.ControlPlane.Store;
+
+/// <summary>The tables, as a list of upgrades: version n of the file has had the first n applied.</summary>
+internal static class Schema
+{
+    private static readonly string[] Upgrades =
+    [
+        """
+        CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+        CREATE TABLE vms (id TEXT PRIMARY KEY, name TEXT NOT NULL COLLATE NOCASE UNIQUE, body TEXT NOT NULL) STRICT;
+        CREATE TABLE ownership (
+            vm TEXT PRIMARY KEY, owner TEXT NOT NULL, generation INTEGER NOT NULL, phase INTEGER NOT NULL) STRICT;
+        CREATE TABLE jobs (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, vm TEXT NOT NULL,
+            target TEXT NOT NULL, order_json TEXT NOT NULL, state INTEGER NOT NULL, current INTEGER NOT NULL,
+            committed INTEGER NOT NULL, cancel INTEGER NOT NULL, problem TEXT, progress TEXT,
+            created INTEGER NOT NULL, ended INTEGER) STRICT;
+        CREATE TABLE job_steps (
+            job TEXT NOT NULL REFERENCES jobs(id) ON DELETE CASCADE, ordinal INTEGER NOT NULL,
+            name TEXT NOT NULL, phase TEXT NOT NULL, state INTEGER NOT NULL, PRIMARY KEY (job, ordinal)) STRICT;
+        CREATE TABLE job_notes (
+            job TEXT NOT NULL REFERENCES jobs(id) ON DELETE CASCADE, ordinal INTEGER NOT NULL,
+            text TEXT NOT NULL, PRIMARY KEY (job, ordinal)) STRICT;
+        CREATE TABLE job_facts (
+            job TEXT NOT NULL REFERENCES jobs(id) ON DELETE CASCADE, name TEXT NOT NULL,
+            value TEXT NOT NULL, PRIMARY KEY (job, name)) STRICT;
+        """,
+    ];
+
+    public static int Newest => Upgrades.Length;
+
+    public static void Upgrade(Database database)
+    {
+        var found = (int)database.Query("PRAGMA user_version", row => row.GetInt64(0))[0];
+        if (found > Newest)
+        {
+            throw new GodwitException(
+                ErrorCode.Unsupported,
+                $"The host's store has version {found}; this godwitd knows versions up to {Newest}.",
+                "Start the newer godwitd that wrote it.");
+        }
+        for (var version = found; version < Newest; version++)
+        {
+            // The version moves in the same transaction as the tables: a crash leaves the old one or the new one.
+            database.Transact(() =>
+            {
+                database.Execute(Upgrades[version]);
+                database.Execute("PRAGMA user_version=" + (version + 1).ToString(CultureInfo.InvariantCulture));
+            });
+        }
+    }
+}

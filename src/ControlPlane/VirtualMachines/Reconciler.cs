@@ -1,0 +1,75 @@
+using Godwit.Api;
+using Godwit.Api.Workers;
+using Godwit.ControlPlane.Jobs;
+
+namespace Godwit.ControlPlane.VirtualMachines;
+
+/// <summary>
+/// Makes processes follow from what is observed: a VM that runs has a worker, a VM that is off has none (unless a job needs
+/// it), the record of a disk's path follows the worker's. Looks at how things are, not at what changed, so a
+/// missed event or a restart of the daemon costs nothing.
+/// </summary>
+/// <param name="parts">What VMs are made of.</param>
+/// <param name="jobs">Tells which VMs are being worked on.</param>
+/// <param name="tell">Hears one sentence about each thing that had to be put right.</param>
+public sealed class Reconciler(VirtualMachineParts parts, JobRunner jobs, Action<VirtualMachineRecord, string> tell)
+{
+    /// <summary>Looks at every VM once. VMs that a request is working on are left for the next round.</summary>
+    /// <param name="cancellationToken">Stops between two VMs.</param>
+    public async Task ReconcileAsync(CancellationToken cancellationToken)
+    {
+        foreach (var vm in parts.Vms.List())
+        {
+            using var passage = parts.Gates.TryEnter(vm.Id);
+            if (passage is null)
+            {
+                continue;
+            }
+            try
+            {
+                await ReconcileAsync(vm, cancellationToken).ConfigureAwait(false);
+            }
+            catch (GodwitException e)
+            {
+                tell(vm, e.Problem.Title);
+            }
+        }
+    }
+
+    private async Task ReconcileAsync(VirtualMachineRecord vm, CancellationToken cancellationToken)
+    {
+        var status = await parts.Runtime.ObserveAsync(vm, cancellationToken).ConfigureAwait(false);
+        var supervised = await parts.Workers.IsSupervisedAsync(vm.Id, cancellationToken).ConfigureAwait(false);
+        if (status.IsOff)
+        {
+            if (supervised && jobs.ActiveJob(vm.Id) is null)
+            {
+                tell(vm, "is off; its disk worker is stopped");
+                await parts.Workers.StopAsync(vm.Id, cancellationToken).ConfigureAwait(false);
+            }
+            return;
+        }
+        if (!supervised)
+        {
+            tell(vm, "runs and nobody looks after its disk worker; starting a supervisor");
+            await parts.Workers.EnsureAsync(vm, cancellationToken).ConfigureAwait(false);
+        }
+        if (jobs.ActiveJob(vm.Id) is null)
+        {
+            await FollowPathsAsync(vm, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>The worker's word is the truth about where a disk is: it is what the guest writes to.</summary>
+    private async Task FollowPathsAsync(VirtualMachineRecord vm, CancellationToken cancellationToken)
+    {
+        var reply = await parts.Workers.AskAsync(vm.Id, new GetStatus(), cancellationToken).ConfigureAwait(false);
+        var paths = (reply.Status?.Disks ?? []).Where(served => vm.Disks.Any(disk => disk.Name == served.Name && disk.Path != served.Path))
+            .ToDictionary(served => served.Name, served => served.Path);
+        if (paths.Count > 0)
+        {
+            tell(vm, "is served from other paths than recorded; the record follows: " + string.Join(", ", paths.Values));
+            parts.Vms.SetDiskPaths(vm.Id, paths);
+        }
+    }
+}

@@ -1,0 +1,146 @@
+using System.Runtime.CompilerServices;
+using Godwit.Nbd.Protocol;
+using Godwit.Storage;
+
+namespace Godwit.Nbd.Client;
+
+/// <summary>The transmission phase of a client: requests go out in turn, answers come back in any order.</summary>
+internal sealed class ClientConnection : IAsyncDisposable
+{
+    /// <summary>Payloads up to this size are copied behind their header and leave in one call.</summary>
+    private const int JoinedPayload = 32 << 10;
+
+    private readonly ClientStream _stream;
+    private readonly RequestTable _table = new();
+    private readonly SemaphoreSlim _sending = new(1, 1);
+    private readonly byte[] _staging = GC.AllocateUninitializedArray<byte>(NbdMagic.RequestLength + JoinedPayload, pinned: true);
+    private readonly CancellationTokenSource _closing = new();
+    private readonly Task _reading;
+
+    public ClientConnection(ClientStream stream, ClientSession session)
+    {
+        _stream = stream;
+        Session = session;
+        _reading = ReadAllAsync();
+    }
+
+    public ClientSession Session { get; }
+
+    /// <summary>Sends a request and waits for its answer.</summary>
+    /// <param name="command">What to do.</param>
+    /// <param name="flags">How.</param>
+    /// <param name="offset">First byte.</param>
+    /// <param name="length">Bytes.</param>
+    /// <param name="into">Where the data of a read goes; the reader's until the task completes.</param>
+    /// <param name="payload">The data of a write.</param>
+    /// <param name="cancellationToken">Leaves without the answer; the server may or may not have carried the request out.</param>
+    /// <returns>The extent of a block status.</returns>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    public async ValueTask<Extent?> AskAsync(
+        NbdCommand command, NbdCommandFlags flags, long offset, uint length,
+        Memory<byte> into, ReadOnlyMemory<byte> payload, CancellationToken cancellationToken)
+    {
+        var request = await _table.TakeAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await _sending.WaitAsync(cancellationToken).ConfigureAwait(false);
+            try
+            {
+                _table.Begin(request, command, flags, offset, length, into);
+                await SendAsync(request.Header, payload).ConfigureAwait(false);
+            }
+            finally
+            {
+                _sending.Release();
+            }
+
+            var registration = WatchCancellation(request, cancellationToken);
+            await using (registration.ConfigureAwait(false))
+                await request.Task.ConfigureAwait(false);
+            return request.Extent;
+        }
+        finally
+        {
+            _table.Release(request);
+        }
+    }
+
+    /// <summary>Says goodbye and closes; what is still on its way fails.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (await _sending.WaitAsync(TimeSpan.FromSeconds(1)).ConfigureAwait(false))
+        {
+            // The slot is of no use here: a goodbye has no answer.
+            new RequestHeader(NbdCommandFlags.None, NbdCommand.Disconnect, 0, 0, 0).Write(_staging);
+            await SendQuietlyAsync(_staging.AsMemory(0, NbdMagic.RequestLength)).ConfigureAwait(false);
+            _sending.Release();
+        }
+
+        await _closing.CancelAsync().ConfigureAwait(false);
+        _stream.Dispose();
+        await _reading.ConfigureAwait(false);
+        _closing.Dispose();
+    }
+
+    private CancellationTokenRegistration WatchCancellation(ClientRequest request, CancellationToken cancellationToken)
+    {
+        if (!cancellationToken.CanBeCanceled)
+            return default;
+        var cookie = request.Cookie;
+        return cancellationToken.UnsafeRegister(_ => _table.Cancel(request, cookie), null);
+    }
+
+    /// <summary>Sends a request whole: half of one would leave the server waiting for the rest for ever.</summary>
+    private async ValueTask SendAsync(RequestHeader header, ReadOnlyMemory<byte> payload)
+    {
+        header.Write(_staging);
+        if (payload.Length <= JoinedPayload)
+        {
+            payload.CopyTo(_staging.AsMemory(NbdMagic.RequestLength));
+            await SendQuietlyAsync(_staging.AsMemory(0, NbdMagic.RequestLength + payload.Length)).ConfigureAwait(false);
+            return;
+        }
+
+        await SendQuietlyAsync(_staging.AsMemory(0, NbdMagic.RequestLength)).ConfigureAwait(false);
+        await SendQuietlyAsync(payload).ConfigureAwait(false);
+    }
+
+    /// <summary>Sends; a broken connection reaches the caller through the table, like every other.</summary>
+    private async ValueTask SendQuietlyAsync(ReadOnlyMemory<byte> bytes)
+    {
+        try
+        {
+            await _stream.WriteAsync(bytes, CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (StorageException broken)
+        {
+            Die(broken);
+        }
+    }
+
+    private async Task ReadAllAsync()
+    {
+        var reader = new ReplyReader(_stream, _table, Session);
+        try
+        {
+            while (true)
+                await reader.ReadOneAsync(_closing.Token).ConfigureAwait(false);
+        }
+        catch (StorageException broken)
+        {
+            Die(broken);
+        }
+        catch (OperationCanceledException)
+        {
+            Die(new StorageException(StorageErrorKind.Closed, "the NBD connection has been closed", _stream.Path));
+        }
+    }
+
+    private void Die(StorageException reason)
+    {
+        _table.Die(reason);
+
+        // After a broken protocol nothing that follows can be trusted; a waiting sender has to come loose too.
+        _stream.Dispose();
+    }
+}

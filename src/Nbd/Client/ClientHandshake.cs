@@ -1,0 +1,185 @@
+using System.Buffers.Binary;
+using System.Text;
+using Godwit.Nbd.Protocol;
+using Godwit.Storage;
+
+namespace Godwit.Nbd.Client;
+
+/// <summary>The client's half of the fixed newstyle handshake: structured replies, base:allocation, GO.</summary>
+/// <remarks>Everything a server sends is checked: lengths are limited and anything unexpected ends the attempt.</remarks>
+internal sealed class ClientHandshake(ClientStream stream, string exportName)
+{
+    private const int MaxReplyLength = 64 << 10;
+    private const int MaxReplies = 1024;
+
+    private readonly byte[] _name = Encoding.UTF8.GetBytes(exportName);
+    private long _size = -1;
+    private NbdTransmissionFlags _flags;
+    private uint _minBlock = 1;
+    private uint _preferredBlock = 4096;
+    private uint _maxPayload = NbdMagic.MaxPayload;
+
+    /// <summary>Runs it.</summary>
+    /// <exception cref="StorageException">The server has no such export, refuses us, or breaks the protocol.</exception>
+    public async ValueTask<ClientSession> RunAsync(CancellationToken cancellationToken)
+    {
+        await GreetAsync(cancellationToken).ConfigureAwait(false);
+        var structured = await AskAsync(NbdOption.StructuredReply, Array.Empty<byte>(), null, cancellationToken).ConfigureAwait(false) is null;
+        uint? context = structured ? await ChooseContextAsync(cancellationToken).ConfigureAwait(false) : null;
+        var refusal = await AskAsync(NbdOption.Go, GoRequest(), TakeInformation, cancellationToken).ConfigureAwait(false);
+        if (refusal is { } error)
+            throw Refused(error.Type, error.Message);
+        return Conclude(structured, context);
+    }
+
+    private async ValueTask GreetAsync(CancellationToken cancellationToken)
+    {
+        var greeting = new byte[18];
+        await stream.ReadAsync(greeting, cancellationToken).ConfigureAwait(false);
+        if (BinaryPrimitives.ReadUInt64BigEndian(greeting) != NbdMagic.Init
+            || BinaryPrimitives.ReadUInt64BigEndian(greeting.AsSpan(8)) != NbdMagic.Option)
+        {
+            throw Broken("the greeting is not that of a newstyle NBD server");
+        }
+
+        var offered = BinaryPrimitives.ReadUInt16BigEndian(greeting.AsSpan(16));
+        if ((offered & NbdMagic.FixedNewstyle) == 0)
+            throw new StorageException(StorageErrorKind.Unsupported, "the NBD server is too old: no fixed newstyle handshake", stream.Path);
+        var flags = new byte[4];
+        BinaryPrimitives.WriteUInt32BigEndian(flags, (uint)(NbdMagic.FixedNewstyle | (offered & NbdMagic.NoZeroes)));
+        await stream.WriteAsync(flags, cancellationToken).ConfigureAwait(false);
+    }
+
+    private async ValueTask<uint?> ChooseContextAsync(CancellationToken cancellationToken)
+    {
+        uint? id = null;
+        await AskAsync(NbdOption.SetMetaContext, ContextRequest(), TakeContext, cancellationToken).ConfigureAwait(false);
+        return id;
+
+        void TakeContext(NbdOptionReply type, byte[] data)
+        {
+            if (type != NbdOptionReply.MetaContext || data.Length < 4 || !data.AsSpan(4).SequenceEqual("base:allocation"u8))
+                throw Broken("the answer to SET_META_CONTEXT is not a context that was asked for");
+            id = BinaryPrimitives.ReadUInt32BigEndian(data);
+        }
+    }
+
+    /// <summary>Sends an option and reads replies up to the last one.</summary>
+    /// <returns>Null when the server agreed, else its refusal.</returns>
+    private async ValueTask<(NbdOptionReply Type, string Message)?> AskAsync(
+        NbdOption option, byte[] data, Action<NbdOptionReply, byte[]>? take, CancellationToken cancellationToken)
+    {
+        var request = new byte[NbdMagic.OptionHeaderLength + data.Length];
+        BinaryPrimitives.WriteUInt64BigEndian(request, NbdMagic.Option);
+        BinaryPrimitives.WriteUInt32BigEndian(request.AsSpan(8), (uint)option);
+        BinaryPrimitives.WriteUInt32BigEndian(request.AsSpan(12), (uint)data.Length);
+        data.CopyTo(request, NbdMagic.OptionHeaderLength);
+        await stream.WriteAsync(request, cancellationToken).ConfigureAwait(false);
+        for (var count = 0; count < MaxReplies; count++)
+        {
+            var (type, reply) = await ReadReplyAsync(option, cancellationToken).ConfigureAwait(false);
+            if (type == NbdOptionReply.Ack)
+                return null;
+            if ((type & NbdOptionReply.ErrorBit) != 0)
+                return (type, Encoding.UTF8.GetString(reply));
+            if (take is null)
+                throw Broken($"an answer of type {(uint)type} to option {(uint)option}");
+            take(type, reply);
+        }
+
+        throw Broken($"more than {MaxReplies} answers to option {(uint)option}");
+    }
+
+    private async ValueTask<(NbdOptionReply Type, byte[] Data)> ReadReplyAsync(NbdOption option, CancellationToken cancellationToken)
+    {
+        var header = new byte[NbdMagic.OptionReplyLength];
+        await stream.ReadAsync(header, cancellationToken).ConfigureAwait(false);
+        var length = BinaryPrimitives.ReadUInt32BigEndian(header.AsSpan(16));
+        if (BinaryPrimitives.ReadUInt64BigEndian(header) != NbdMagic.OptionReply
+            || BinaryPrimitives.ReadUInt32BigEndian(header.AsSpan(8)) != (uint)option
+            || length > MaxReplyLength)
+        {
+            throw Broken($"the answer to option {(uint)option} has a wrong magic, option or length");
+        }
+
+        var data = new byte[length];
+        await stream.ReadAsync(data, cancellationToken).ConfigureAwait(false);
+        return ((NbdOptionReply)BinaryPrimitives.ReadUInt32BigEndian(header.AsSpan(12)), data);
+    }
+
+    private void TakeInformation(NbdOptionReply type, byte[] data)
+    {
+        if (type != NbdOptionReply.Info || data.Length < 2)
+            throw Broken("the answer to GO is not information about the export");
+        switch ((NbdInformation)BinaryPrimitives.ReadUInt16BigEndian(data))
+        {
+            case NbdInformation.Export when data.Length == 12:
+                _size = BinaryPrimitives.ReadInt64BigEndian(data.AsSpan(2));
+                _flags = (NbdTransmissionFlags)BinaryPrimitives.ReadUInt16BigEndian(data.AsSpan(10));
+                break;
+            case NbdInformation.BlockSize when data.Length == 14:
+                _minBlock = BinaryPrimitives.ReadUInt32BigEndian(data.AsSpan(2));
+                _preferredBlock = BinaryPrimitives.ReadUInt32BigEndian(data.AsSpan(6));
+                _maxPayload = BinaryPrimitives.ReadUInt32BigEndian(data.AsSpan(10));
+                break;
+            case NbdInformation.Export or NbdInformation.BlockSize:
+                throw Broken("information about the export has a wrong length");
+            default:
+                break;
+        }
+    }
+
+    private ClientSession Conclude(bool structured, uint? context)
+    {
+        if (_size < 0 || (_flags & NbdTransmissionFlags.HasFlags) == 0)
+            throw Broken("the server did not give the export's size and flags");
+        if (!IsPowerOfTwo(_minBlock) || _minBlock > 64 << 10 || !IsPowerOfTwo(_preferredBlock) || _preferredBlock < _minBlock
+            || _maxPayload < Math.Max(_minBlock, 4096))
+        {
+            throw Broken($"block sizes {_minBlock}/{_preferredBlock}/{_maxPayload} make no sense");
+        }
+
+        var sector = Math.Max(_minBlock, 512);
+        var max = Math.Min(_maxPayload, NbdMagic.MaxPayload) & ~(sector - 1);
+        return new ClientSession(
+            _size, _flags, (int)sector, (int)Math.Clamp(_preferredBlock, sector, 1 << 20), (int)max, structured, context);
+    }
+
+    private byte[] GoRequest()
+    {
+        var request = new byte[4 + _name.Length + 4];
+        BinaryPrimitives.WriteUInt32BigEndian(request, (uint)_name.Length);
+        _name.CopyTo(request, 4);
+        BinaryPrimitives.WriteUInt16BigEndian(request.AsSpan(4 + _name.Length), 1);
+        BinaryPrimitives.WriteUInt16BigEndian(request.AsSpan(6 + _name.Length), (ushort)NbdInformation.BlockSize);
+        return request;
+    }
+
+    private byte[] ContextRequest()
+    {
+        var query = "base:allocation"u8;
+        var request = new byte[4 + _name.Length + 8 + query.Length];
+        BinaryPrimitives.WriteUInt32BigEndian(request, (uint)_name.Length);
+        _name.CopyTo(request, 4);
+        BinaryPrimitives.WriteUInt32BigEndian(request.AsSpan(4 + _name.Length), 1);
+        BinaryPrimitives.WriteUInt32BigEndian(request.AsSpan(8 + _name.Length), (uint)query.Length);
+        query.CopyTo(request.AsSpan(12 + _name.Length));
+        return request;
+    }
+
+    private StorageException Refused(NbdOptionReply type, string message)
+    {
+        var kind = type switch
+        {
+            NbdOptionReply.Unknown => StorageErrorKind.NotFound,
+            NbdOptionReply.Policy or NbdOptionReply.TlsRequired => StorageErrorKind.AccessDenied,
+            _ => StorageErrorKind.Unsupported,
+        };
+        return new StorageException(kind, $"the NBD server refused export \"{exportName}\" ({type}): {message}", stream.Path);
+    }
+
+    private StorageException Broken(string what) =>
+        new(StorageErrorKind.IoFailed, $"the NBD server broke the protocol: {what}", stream.Path, operation: "handshake");
+
+    private static bool IsPowerOfTwo(uint value) => value != 0 && (value & (value - 1)) == 0;
+}

@@ -1,0 +1,70 @@
+using System.Net.Sockets;
+using Godwit.Storage;
+
+namespace Godwit.Nbd.Client;
+
+/// <summary>The client's socket: exact reads through a small buffer, whole writes. One reader and one writer at a time.</summary>
+internal sealed class ClientStream(Socket socket, string path) : IDisposable
+{
+    private readonly byte[] _buffer = GC.AllocateUninitializedArray<byte>(64 << 10, pinned: true);
+    private int _start;
+    private int _end;
+
+    /// <summary>The address, for messages.</summary>
+    public string Path { get; } = path;
+
+    /// <summary>Fills a buffer.</summary>
+    /// <exception cref="StorageException"><see cref="StorageErrorKind.Closed"/>: the server hung up or the connection broke.</exception>
+    public async ValueTask ReadAsync(Memory<byte> to, CancellationToken cancellationToken)
+    {
+        while (!to.IsEmpty)
+        {
+            if (_start == _end && to.Length >= _buffer.Length / 2)
+            {
+                to = to[await ReceiveAsync(to, cancellationToken).ConfigureAwait(false)..];
+                continue;
+            }
+
+            if (_start == _end)
+                (_start, _end) = (0, await ReceiveAsync(_buffer, cancellationToken).ConfigureAwait(false));
+            var count = Math.Min(to.Length, _end - _start);
+            _buffer.AsSpan(_start, count).CopyTo(to.Span);
+            _start += count;
+            to = to[count..];
+        }
+    }
+
+    /// <summary>Sends a buffer whole.</summary>
+    /// <exception cref="StorageException"><see cref="StorageErrorKind.Closed"/>: the connection broke.</exception>
+    public async ValueTask WriteAsync(ReadOnlyMemory<byte> from, CancellationToken cancellationToken)
+    {
+        try
+        {
+            while (!from.IsEmpty)
+                from = from[await socket.SendAsync(from, SocketFlags.None, cancellationToken).ConfigureAwait(false)..];
+        }
+        catch (Exception failure) when (failure is SocketException or ObjectDisposedException)
+        {
+            throw Closed(failure);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => socket.Dispose();
+
+    private async ValueTask<int> ReceiveAsync(Memory<byte> to, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var count = await socket.ReceiveAsync(to, SocketFlags.None, cancellationToken).ConfigureAwait(false);
+            return count > 0 ? count : throw Closed(null);
+        }
+        catch (Exception failure) when (failure is SocketException or ObjectDisposedException)
+        {
+            throw Closed(failure);
+        }
+    }
+
+    private StorageException Closed(Exception? cause) => new(
+        StorageErrorKind.Closed, "the NBD server closed the connection; check that it runs", Path, inner: cause);
+}

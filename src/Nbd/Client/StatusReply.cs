@@ -1,0 +1,45 @@
+using System.Buffers.Binary;
+using Godwit.Nbd.Protocol;
+using Godwit.Storage;
+
+namespace Godwit.Nbd.Client;
+
+/// <summary>Turns descriptors of base:allocation into an extent of whole sectors.</summary>
+internal static class StatusReply
+{
+    /// <summary>The run at the start of the range, cut to it. Null when a descriptor is empty.</summary>
+    /// <param name="descriptors">At least one descriptor, 8 bytes each.</param>
+    /// <param name="request">What was asked.</param>
+    /// <param name="sector">Sector size in bytes; servers with smaller blocks may cut runs inside a sector.</param>
+    public static Extent? FirstRun(ReadOnlySpan<byte> descriptors, in RequestHeader request, int sector)
+    {
+        var kind = KindOf(BinaryPrimitives.ReadUInt32BigEndian(descriptors[4..]));
+        long length = 0;
+        for (; descriptors.Length >= 8; descriptors = descriptors[8..])
+        {
+            var run = BinaryPrimitives.ReadUInt32BigEndian(descriptors);
+            if (run == 0)
+                return null;
+            if (KindOf(BinaryPrimitives.ReadUInt32BigEndian(descriptors[4..])) != kind)
+                break;
+            length += run;
+        }
+
+        length = Math.Min(length, request.Length);
+        var whole = length & -(long)sector;
+        if (whole == length)
+            return new Extent((long)request.Offset, length, kind);
+
+        // Half a sector of data makes the sector data; half a sector of zeroes proves nothing.
+        return kind == ExtentKind.Data || whole == 0
+            ? new Extent((long)request.Offset, whole + sector, ExtentKind.Data)
+            : new Extent((long)request.Offset, whole, kind);
+    }
+
+    private static ExtentKind KindOf(uint flags) => (AllocationFlags)flags switch
+    {
+        var state when (state & AllocationFlags.Zero) == 0 => ExtentKind.Data,
+        var state when (state & AllocationFlags.Hole) != 0 => ExtentKind.Hole,
+        _ => ExtentKind.Zero,
+    };
+}

@@ -1,0 +1,66 @@
+namespace Godwit.Nbd.Protocol;
+
+/// <summary>Request types (NBD proto.md, "Request types").</summary>
+internal enum NbdCommand : ushort
+{
+    Read = 0,
+    Write = 1,
+    Disconnect = 2,
+    Flush = 3,
+    Trim = 4,
+    Cache = 5,
+    WriteZeroes = 6,
+    BlockStatus = 7,
+}
+
+/// <summary>Flags of a request (NBD proto.md, "Command flags").</summary>
+[Flags]
+internal enum NbdCommandFlags : ushort
+{
+    None = 0,
+    ForceUnitAccess = 1,
+    NoHole = 2,
+    DoNotFragment = 4,
+    RequestOne = 8,
+    FastZero = 16,
+}
+
+/// <summary>What a server offers for an export (NBD proto.md, "Transmission flags").</summary>
+[Flags]
+internal enum NbdTransmissionFlags : ushort
+{
+    None = 0,
+    HasFlags = 1,
+    ReadOnly = 2,
+    SendFlush = 4,
+    SendFua = 8,
+    Rotational = 16,
+    SendTrim = 32,
+    SendWriteZeroes = 64,
+    SendDf = 128,
+    CanMultiConn = 256,
+    SendResize = 512,
+    SendCache = 1024,
+    SendFastZero = 2048,
+}
+
+/// <summary>Chunk types of a structured reply (NBD proto.md, "Structured reply types").</summary>
+internal enum NbdChunk : ushort
+{
+    None = 0,
+    OffsetData = 1,
+    OffsetHole = 2,
+    BlockStatus = 5,
+    Error = ErrorBit | 1,
+    ErrorOffset = ErrorBit | 2,
+    ErrorBit = 1 << 15,
+}
+
+/// <summary>States of the base:allocation context (NBD proto.md, "Metadata context base:allocation").</summary>
+[Flags]
+internal enum AllocationFlags : uint
+{
+    Data = 0,
+    Hole = 1,
+    Zero = 2,
+}

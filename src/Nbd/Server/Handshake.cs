@@ -1,0 +1,190 @@
+using System.Buffers.Binary;
+using Godwit.Nbd.Protocol;
+
+namespace Godwit.Nbd.Server;
+
+/// <summary>
+/// The server's half of the fixed newstyle handshake: answers options until the client chooses an export or leaves.
+/// </summary>
+/// <remarks>Length and number of options are limited, and the connection sets a time limit around it all, so that nobody
+/// can hold a thread for nothing.</remarks>
+internal sealed class Handshake(IReadOnlyList<NbdExport> exports, InputBuffer input, OutputBuffer output)
+{
+    private const int MaxOptionLength = 64 << 10;
+    private const int MaxOptions = 256;
+
+    private readonly OptionReplies _replies = new(output);
+    private readonly MetaContexts _contexts = new(output);
+    private bool _noZeroes;
+    private bool _structured;
+
+    /// <summary>Runs it.</summary>
+    /// <returns>The session, or null when the client said goodbye.</returns>
+    /// <exception cref="DisconnectException">The client hung up or sent what cannot be answered.</exception>
+    public Session? Run()
+    {
+        _replies.Greeting();
+        output.Flush();
+        ReadClientFlags();
+        for (var count = 0; count < MaxOptions; count++)
+        {
+            var (option, length) = ReadOptionHeader();
+            Need(length);
+            var data = input.Peek(length);
+            var ended = Answer(option, data, out var session);
+            input.Consume(length);
+            output.Flush();
+            if (ended)
+                return session;
+        }
+
+        throw new DisconnectException($"more than {MaxOptions} options in one handshake");
+    }
+
+    private void ReadClientFlags()
+    {
+        Need(4);
+        var flags = BinaryPrimitives.ReadUInt32BigEndian(input.Peek(4));
+        input.Consume(4);
+        if ((flags & ~(uint)(NbdMagic.FixedNewstyle | NbdMagic.NoZeroes)) != 0)
+            throw new DisconnectException($"unknown handshake flags 0x{flags:x8}");
+        if ((flags & NbdMagic.FixedNewstyle) == 0)
+            throw new DisconnectException("the client does not speak the fixed newstyle handshake");
+        _noZeroes = (flags & NbdMagic.NoZeroes) != 0;
+    }
+
+    private (uint Option, int Length) ReadOptionHeader()
+    {
+        Need(NbdMagic.OptionHeaderLength);
+        var header = input.Peek(NbdMagic.OptionHeaderLength);
+        var magic = BinaryPrimitives.ReadUInt64BigEndian(header);
+        var option = BinaryPrimitives.ReadUInt32BigEndian(header[8..]);
+        var length = BinaryPrimitives.ReadUInt32BigEndian(header[12..]);
+        input.Consume(NbdMagic.OptionHeaderLength);
+        if (magic != NbdMagic.Option)
+            throw new DisconnectException($"an option starts with 0x{magic:x16} instead of the magic");
+        if (length > MaxOptionLength)
+            throw new DisconnectException($"option {option} claims {length} bytes, the limit is {MaxOptionLength}");
+        return (option, (int)length);
+    }
+
+    /// <summary>Answers one option. True when it was the last one.</summary>
+    private bool Answer(uint option, ReadOnlySpan<byte> data, out Session? session)
+    {
+        session = null;
+        switch ((NbdOption)option)
+        {
+            case NbdOption.ExportName:
+                session = ChooseByName(data);
+                return true;
+            case NbdOption.Abort:
+                _replies.Ack(option);
+                return true;
+            case NbdOption.List:
+                List(option, data);
+                return false;
+            case NbdOption.Info:
+                Describe(option, data);
+                return false;
+            case NbdOption.Go:
+                session = Describe(option, data);
+                return session is not null;
+            case NbdOption.StructuredReply:
+                ChooseStructuredReplies(option, data);
+                return false;
+            case NbdOption.ListMetaContext:
+            case NbdOption.SetMetaContext:
+                _contexts.Answer(option, data, _structured, Find);
+                return false;
+            default:
+                _replies.Error(option, NbdOptionReply.Unsupported, "this server does not offer that option");
+                return false;
+        }
+    }
+
+    private Session ChooseByName(ReadOnlySpan<byte> name)
+    {
+        var export = Find(name) ?? throw new DisconnectException("the client asked for an export that does not exist");
+        var session = NewSession(export);
+        _replies.ExportName(session, _noZeroes);
+        return session;
+    }
+
+    private void List(uint option, ReadOnlySpan<byte> data)
+    {
+        if (!data.IsEmpty)
+        {
+            _replies.Error(option, NbdOptionReply.Invalid, "LIST takes no data");
+            return;
+        }
+
+        for (var i = 0; i < exports.Count; i++)
+            _replies.Server(option, exports[i]);
+        _replies.Ack(option);
+    }
+
+    private void ChooseStructuredReplies(uint option, ReadOnlySpan<byte> data)
+    {
+        if (!data.IsEmpty || _structured)
+        {
+            _replies.Error(option, NbdOptionReply.Invalid, "STRUCTURED_REPLY takes no data and is asked for once");
+            return;
+        }
+
+        _structured = true;
+        _replies.Ack(option);
+    }
+
+    /// <summary>Answers INFO or GO. Null when the option was refused.</summary>
+    private Session? Describe(uint option, ReadOnlySpan<byte> data)
+    {
+        var text = new OptionText(data);
+        var wantsName = false;
+        var valid = text.TryString(out var name) & text.TryUInt16(out var wanted);
+        for (var i = 0; valid && i < wanted; i++)
+        {
+            valid = text.TryUInt16(out var information);
+            wantsName |= (NbdInformation)information == NbdInformation.Name;
+        }
+
+        if (!valid || !text.IsAtEnd)
+        {
+            _replies.Error(option, NbdOptionReply.Invalid, "the lengths inside the option do not add up");
+            return null;
+        }
+
+        if (Find(name) is not { } export)
+        {
+            _replies.Error(option, NbdOptionReply.Unknown, "no export of that name; LIST names them");
+            return null;
+        }
+
+        var session = NewSession(export);
+        _replies.InfoExport(option, session);
+        if (wantsName)
+            _replies.InfoName(option, export);
+        _replies.InfoBlockSize(option, export);
+        _replies.Ack(option);
+        return session;
+    }
+
+    private Session NewSession(NbdExport export) =>
+        new(export, _structured, _structured && ReferenceEquals(_contexts.BaseAllocationFor, export));
+
+    private NbdExport? Find(ReadOnlySpan<byte> name)
+    {
+        for (var i = 0; i < exports.Count; i++)
+        {
+            if (exports[i].NameBytes.SequenceEqual(name))
+                return exports[i];
+        }
+
+        return name.IsEmpty && exports.Count == 1 ? exports[0] : null;
+    }
+
+    private void Need(int count)
+    {
+        if (!input.Fill(count))
+            throw DisconnectException.HungUp();
+    }
+}

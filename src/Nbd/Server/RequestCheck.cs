@@ -1,0 +1,60 @@
+using Godwit.Nbd.Protocol;
+using Godwit.Storage;
+
+namespace Godwit.Nbd.Server;
+
+/// <summary>Decides which requests are refused before they reach the device (NBD proto.md, "Request types").</summary>
+internal static class RequestCheck
+{
+    /// <summary>The error to answer with, or <see cref="NbdError.None"/> when the request may be served.</summary>
+    public static NbdError Check(in RequestHeader request, Session session)
+    {
+        var device = session.Export.Device;
+        var allowed = AllowedFlags(request.Command, session);
+        if (allowed is not { } flags || (request.Flags & ~flags) != 0)
+            return NbdError.Invalid;
+        if (request.Command == NbdCommand.Flush)
+            return request.Offset == 0 && request.Length == 0 ? NbdError.None : NbdError.Invalid;
+        if (Writes(request.Command) && device.Capabilities.ReadOnly)
+            return NbdError.NotPermitted;
+        if (request.Command is NbdCommand.Read or NbdCommand.Write && request.Length > NbdMagic.MaxPayload)
+            return (request.Flags & NbdCommandFlags.DoNotFragment) != 0 ? NbdError.Overflow : NbdError.Invalid;
+        return CheckRange(request, device) is var error and not NbdError.None ? error : CheckMeaning(request, device);
+    }
+
+    private static NbdCommandFlags? AllowedFlags(NbdCommand command, Session session) => command switch
+    {
+        NbdCommand.Read when session.StructuredReplies => NbdCommandFlags.ForceUnitAccess | NbdCommandFlags.DoNotFragment,
+        NbdCommand.Read or NbdCommand.Write or NbdCommand.Flush or NbdCommand.Trim or NbdCommand.Cache =>
+            NbdCommandFlags.ForceUnitAccess,
+        NbdCommand.WriteZeroes => NbdCommandFlags.ForceUnitAccess | NbdCommandFlags.NoHole | NbdCommandFlags.FastZero,
+        NbdCommand.BlockStatus when session.BaseAllocation => NbdCommandFlags.ForceUnitAccess | NbdCommandFlags.RequestOne,
+        _ => null,
+    };
+
+    private static bool Writes(NbdCommand command) => command is NbdCommand.Write or NbdCommand.Trim or NbdCommand.WriteZeroes;
+
+    private static NbdError CheckRange(in RequestHeader request, BlockDevice device)
+    {
+        var length = (ulong)device.Length;
+        if (request.Offset > length || request.Length > length - request.Offset)
+            return request.Command is NbdCommand.Write or NbdCommand.WriteZeroes ? NbdError.NoSpace : NbdError.Invalid;
+        var sector = (uint)device.Capabilities.SectorSize;
+        return ((request.Offset | request.Length) & (sector - 1)) == 0 ? NbdError.None : NbdError.Invalid;
+    }
+
+    private static NbdError CheckMeaning(in RequestHeader request, BlockDevice device)
+    {
+        if (request.Command == NbdCommand.BlockStatus && request.Length == 0)
+            return NbdError.Invalid;
+
+        // A hole is the one way of zeroing that is certainly quicker than writing, and only such devices can make holes.
+        if ((request.Flags & NbdCommandFlags.FastZero) != 0
+            && ((request.Flags & NbdCommandFlags.NoHole) != 0 || device.Capabilities.Trim != TrimResult.Zeroes))
+        {
+            return NbdError.NotSupported;
+        }
+
+        return NbdError.None;
+    }
+}

@@ -1,0 +1,237 @@
+using Godwit.Nbd.Protocol;
+using Godwit.Storage;
+
+namespace Godwit.Nbd.Server;
+
+/// <summary>Carries checked requests out on the device and writes or prepares their replies. Used by the connection's thread.</summary>
+internal sealed class RequestServer(
+    Session session, InputBuffer input, OutputBuffer output, ReplyWriter replies, PendingRequests pending, CancellationToken abort)
+{
+    /// <summary>Data of one chunk. Smaller than the cache, so that what the device has read is sent while it is still hot,
+    /// and the client works on one chunk while the next is read.</summary>
+    private const int ChunkLength = 256 << 10;
+
+    private readonly BlockDevice _device = session.Export.Device;
+
+    /// <summary>Starts a request and answers it when the device completes at once.</summary>
+    /// <param name="request">A checked request; the payload of a write follows it in the input.</param>
+    public void Serve(in RequestHeader request)
+    {
+        if (request.Command == NbdCommand.Read)
+        {
+            Read(request);
+            return;
+        }
+
+        if (request.Command == NbdCommand.BlockStatus)
+        {
+            Status(request);
+            return;
+        }
+
+        var task = TryStartAsync(request, out var failure);
+        if (failure is not null)
+            replies.Failure(request.Cookie, failure);
+        else if (task.IsCompletedSuccessfully)
+            Succeed(task, request.Cookie);
+        else
+            pending.Add(PendingKind.Plain, request.Cookie, request.Command == NbdCommand.Write ? input.Buffer : null).Watch(task);
+    }
+
+    /// <summary>Answers a request the device has completed in the meantime.</summary>
+    public void AnswerCompleted(PendingRequest request)
+    {
+        var last = request.Read is not { } read || --read.Remaining == 0;
+        int count;
+        try
+        {
+            count = request.GetResult();
+        }
+        catch (Exception failure)
+        {
+            replies.Failure(request.Cookie, failure, last);
+            return;
+        }
+
+        switch (request.Kind)
+        {
+            case PendingKind.ReadChunk:
+                SendLentChunk(request, last);
+                break;
+            case PendingKind.Status:
+                SendLentStatus(request, count);
+                break;
+            default:
+                replies.Success(request.Cookie);
+                break;
+        }
+    }
+
+    private void Succeed(ValueTask task, ulong cookie)
+    {
+        // A pooled task source wants its result collected, or it is lost to the pool.
+        task.GetAwaiter().GetResult();
+        replies.Success(cookie);
+    }
+
+    private ValueTask TryStartAsync(in RequestHeader request, out Exception? failure)
+    {
+        failure = null;
+        try
+        {
+            return StartAsync(request);
+        }
+        catch (Exception thrown)
+        {
+            failure = thrown;
+            return default;
+        }
+    }
+
+    private ValueTask StartAsync(in RequestHeader request)
+    {
+        var stable = (request.Flags & NbdCommandFlags.ForceUnitAccess) != 0;
+        var flags = stable ? WriteFlags.ForceUnitAccess : WriteFlags.None;
+        switch (request.Command)
+        {
+            case NbdCommand.Write:
+                var payload = input.Buffer.Memory.Slice(input.Start + NbdMagic.RequestLength, (int)request.Length);
+                return _device.WriteAsync((long)request.Offset, payload, flags, abort);
+            case NbdCommand.Flush:
+                return _device.FlushAsync(abort);
+            case NbdCommand.Trim:
+                var trim = _device.TrimAsync((long)request.Offset, request.Length, abort);
+                return stable ? ThenFlushAsync(trim) : trim;
+            case NbdCommand.WriteZeroes:
+                if ((request.Flags & NbdCommandFlags.NoHole) != 0)
+                    flags |= WriteFlags.KeepAllocated;
+                return _device.WriteZeroesAsync((long)request.Offset, request.Length, flags, abort);
+            default:
+                // CACHE is a hint; the page cache needs none from us.
+                return default;
+        }
+    }
+
+    private async ValueTask ThenFlushAsync(ValueTask change)
+    {
+        await change.ConfigureAwait(false);
+        await _device.FlushAsync(abort).ConfigureAwait(false);
+    }
+
+    private void Read(in RequestHeader request)
+    {
+        if (request.Length == 0)
+        {
+            replies.Empty(request.Cookie);
+            return;
+        }
+
+        var whole = !session.StructuredReplies || (request.Flags & NbdCommandFlags.DoNotFragment) != 0;
+        var offset = request.Offset;
+        var end = request.Offset + request.Length;
+        PendingRead? read = null;
+        while (offset < end)
+        {
+            var count = whole ? (int)request.Length : (int)Math.Min(ChunkLength, end - offset);
+            if (!ReadChunk(request.Cookie, offset, count, offset + (uint)count == end, ref read))
+                return;
+            offset += (uint)count;
+        }
+    }
+
+    /// <summary>Reads one chunk into its reply. False when that failed and the read is over.</summary>
+    private bool ReadChunk(ulong cookie, ulong offset, int count, bool last, ref PendingRead? read)
+    {
+        var headerLength = replies.ReadHeaderLength;
+        output.MakeRoom(headerLength + count);
+        var start = output.Used;
+        ValueTask task;
+        try
+        {
+            task = _device.ReadAsync((long)offset, output.Buffer.Memory.Slice(start + headerLength, count), abort);
+        }
+        catch (Exception failure)
+        {
+            return Fail(cookie, failure, read);
+        }
+
+        if (!task.IsCompleted)
+        {
+            read ??= new PendingRead();
+            Lend(task, cookie, offset, start, count, read);
+            return true;
+        }
+
+        try
+        {
+            task.GetAwaiter().GetResult();
+        }
+        catch (Exception failure)
+        {
+            return Fail(cookie, failure, read);
+        }
+
+        replies.ReadHeader(output.Buffer.Span(start, headerLength), cookie, offset, count, last && read is null);
+        output.Commit(headerLength + count);
+        return true;
+    }
+
+    private bool Fail(ulong cookie, Exception failure, PendingRead? read)
+    {
+        // Chunks still pending will end the reply.
+        replies.Failure(cookie, failure, read is null);
+        return false;
+    }
+
+    private void Lend(ValueTask task, ulong cookie, ulong offset, int start, int count, PendingRead read)
+    {
+        var chunk = pending.Add(PendingKind.ReadChunk, cookie, output.Lend());
+        chunk.Start = start;
+        chunk.Offset = offset;
+        chunk.Count = count;
+        chunk.Read = read;
+        read.Remaining++;
+        chunk.Watch(task);
+    }
+
+    private void SendLentChunk(PendingRequest chunk, bool last)
+    {
+        var headerLength = replies.ReadHeaderLength;
+        replies.ReadHeader(chunk.Lent!.Span(chunk.Start, headerLength), chunk.Cookie, chunk.Offset, chunk.Count, last);
+        output.Send(chunk.Lent, chunk.Start, headerLength + chunk.Count);
+    }
+
+    private void Status(in RequestHeader request)
+    {
+        const int HeaderLength = NbdMagic.ChunkHeaderLength + 4;
+        const int Room = BlockStatus.MaxDescriptors * BlockStatus.DescriptorLength;
+        output.MakeRoom(HeaderLength + Room);
+        var start = output.Used;
+        var task = BlockStatus.CollectAsync(_device, request, output.Buffer.Memory.Slice(start + HeaderLength, Room), abort);
+        if (!task.IsCompleted)
+        {
+            var status = pending.Add(PendingKind.Status, request.Cookie, output.Lend());
+            status.Start = start;
+            status.Watch(task);
+            return;
+        }
+
+        try
+        {
+            var count = task.GetAwaiter().GetResult();
+            ReplyWriter.StatusHeader(output.Buffer.Span(start, HeaderLength), request.Cookie, count);
+            output.Commit(HeaderLength + (count * BlockStatus.DescriptorLength));
+        }
+        catch (Exception failure)
+        {
+            replies.Failure(request.Cookie, failure);
+        }
+    }
+
+    private void SendLentStatus(PendingRequest status, int count)
+    {
+        const int HeaderLength = NbdMagic.ChunkHeaderLength + 4;
+        ReplyWriter.StatusHeader(status.Lent!.Span(status.Start, HeaderLength), status.Cookie, count);
+        output.Send(status.Lent, status.Start, HeaderLength + (count * BlockStatus.DescriptorLength));
+    }
+}

@@ -1,0 +1,45 @@
+using Godwit.Qemu.Accelerators;
+
+namespace Godwit.Qemu.Launch;
+
+/// <summary>Everything that is needed to start a VM's QEMU.</summary>
+/// <param name="Name">The VM's name, for people who look at the process list.</param>
+/// <param name="Uuid">The VM's id; by it a running QEMU is recognized.</param>
+/// <param name="Memory">Guest memory in bytes; a multiple of 1 MiB.</param>
+/// <param name="Cpus">Virtual processors.</param>
+/// <param name="Files">Sockets, pid file and log. Their folders exist; nobody else may write to them.</param>
+public sealed record QemuConfiguration(string Name, Guid Uuid, long Memory, int Cpus, QemuFiles Files)
+{
+    /// <summary>Absolute path of the QEMU program.</summary>
+    public string Binary { get; init; } = DefaultBinary;
+
+    /// <summary>What runs the guest's code.</summary>
+    public AcceleratorKind Accelerator { get; init; } = AcceleratorKind.Tcg;
+
+    /// <summary>Kernel file for direct boot, or null to boot from the first disk (SeaBIOS).</summary>
+    public string? Kernel { get; init; }
+
+    /// <summary>Initial RAM disk for direct boot.</summary>
+    public string? Initrd { get; init; }
+
+    /// <summary>Kernel command line for direct boot.</summary>
+    public string? Append { get; init; }
+
+    /// <summary>Disks in the order the guest sees them.</summary>
+    public IReadOnlyList<QemuDisk> Disks { get; init; } = [];
+
+    /// <summary>File that receives everything the guest prints on its first serial port; appended to.</summary>
+    public string? SerialLog { get; init; }
+
+    /// <summary>Do not run the vCPUs before they are told to.</summary>
+    public bool StartPaused { get; init; }
+
+    /// <summary>Let the kernel refuse QEMU what it never needs: starting programs, other users' rights, resource control.</summary>
+    public bool Sandbox { get; init; } = true;
+
+    /// <summary>How long QEMU may take until its monitor answers, the disks' <see cref="QemuDisk.OpenSeconds"/> included.</summary>
+    public TimeSpan StartLimit { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Where Debian puts it.</summary>
+    public const string DefaultBinary = "/usr/bin/qemu-system-x86_64";
+}

@@ -1,0 +1,43 @@
+using Godwit.Storage.Files;
+
+namespace Godwit.Storage.Formats.Vhdx;
+
+/// <summary>The one place that flushes the file of a disk being written, and that knows what has become stable by it.</summary>
+/// <remarks>Any number of flushes may run at the same time; each vouches for what was complete when it began.</remarks>
+internal sealed class VhdxBarrier(IStorageFile file, VhdxFault fault, VhdxLogRing ring, VhdxSpace space)
+{
+    // Nothing is known before the first flush: the last session may have been killed with its growth not yet stable.
+    private long _stableLength;
+
+    /// <summary>Length the file has after any power cut.</summary>
+    public long StableLength => Volatile.Read(ref _stableLength);
+
+    /// <summary>Flushes. A failure is final: the kernel may have dropped pages, so nothing written since is known to be there.</summary>
+    /// <exception cref="StorageException">The flush failed; the disk accepts no more changes.</exception>
+    public async ValueTask FlushAsync()
+    {
+        var log = ring.TakeMark();
+        var punched = space.MarkPunched();
+        var length = file.Length;
+        try
+        {
+            await file.FlushAsync(CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (StorageException failure)
+        {
+            fault.Set(failure);
+            throw;
+        }
+
+        // The file never shrinks, so any flush that has completed since vouches for at least this much.
+        var known = StableLength;
+        while (known < length)
+        {
+            var seen = Interlocked.CompareExchange(ref _stableLength, length, known);
+            known = seen == known ? length : seen;
+        }
+
+        ring.MarkStable(log);
+        space.MarkStable(punched, log.Sequence);
+    }
+}

@@ -1,0 +1,97 @@
+using Godwit.Storage.Files;
+using Godwit.Storage.Locking;
+
+namespace Godwit.Storage.Formats.Vhdx;
+
+/// <summary>A VHDX, fixed or dynamic, as a block device.</summary>
+/// <remarks>
+/// <para>Reads take no lock. Writes, trims and zeroing take the range lock for their range; a write to a block without a
+/// place takes it for the whole block, so that a second write there waits for the first one's log entry.</para>
+/// <para>The order of writes and the reasons are in docs/design/vhdx.md. Format: [MS-VHDX].</para>
+/// </remarks>
+public sealed partial class VhdxDisk : BlockDevice
+{
+    private readonly IStorageFile _file;
+    private readonly VhdxMetadata _metadata;
+    private readonly VhdxHeaders _headers;
+    private readonly BlockAllocationTable _table;
+    private readonly VhdxRegion _batRegion;
+    private readonly VhdxSpace _space;
+    private readonly VhdxSession _session;
+    private readonly RangeLock _locks = new();
+    private bool _disposed;
+
+    private VhdxDisk(VhdxImage image, VhdxOpenOptions options, bool readOnly)
+        : base(image.Metadata.DiskSize, new DiskCapabilities(
+            512, image.Metadata.PhysicalSectorSize, readOnly, TrimResult.Zeroes, CanResize: !readOnly && !image.Metadata.LeaveBlocksAllocated))
+    {
+        _file = image.File;
+        _metadata = image.Metadata;
+        _headers = image.Headers;
+        _table = image.Table;
+        _batRegion = image.Regions.Bat;
+        _space = new VhdxSpace(_file, image.Metadata.BlockSize);
+        _session = new VhdxSession(_file, _headers, _table, _space, options.NewGuid);
+        if (!readOnly)
+            _space.AddGaps(image.Layout.Gaps);
+    }
+
+    /// <inheritdoc/>
+    public override string? Path => _file.Path;
+
+    /// <summary>Bytes per block.</summary>
+    public int BlockSize => _metadata.BlockSize;
+
+    /// <summary>Every block keeps its place in the file.</summary>
+    public bool IsFixed => _metadata.LeaveBlocksAllocated;
+
+    /// <summary>Identifies the disk to the guest; stays the same when the disk is moved.</summary>
+    public Guid DiskId => _metadata.DiskId;
+
+    /// <summary>Changes when a session changes what the guest can read.</summary>
+    public Guid DataWriteGuid => _headers.Current.DataWriteGuid;
+
+    private VhdxGeometry Geometry => _table.Geometry;
+
+    /// <summary>Opens an image.</summary>
+    /// <param name="file">The image; owned by the disk when this succeeds, still the caller's when it throws.</param>
+    /// <param name="options">How.</param>
+    /// <param name="cancellationToken">Gives up; a replay that was begun is done again by the next open.</param>
+    /// <exception cref="StorageException">Corrupt, naming file, offset and reason; Unsupported for what this version does not
+    /// offer; or the file failed. A log is replayed before the table is examined, otherwise nothing is written.</exception>
+    public static async ValueTask<VhdxDisk> OpenAsync(IStorageFile file, VhdxOpenOptions options, CancellationToken cancellationToken)
+    {
+        var readOnly = options.ReadOnly || file.IsReadOnly;
+        var image = await VhdxImage.OpenAsync(file, readOnly, options.NewGuid, VhdxFindings.Strict(file), cancellationToken).ConfigureAwait(false);
+        return new VhdxDisk(image, options, readOnly);
+    }
+
+    /// <summary>Writes a new, empty image. Stable when this returns.</summary>
+    /// <param name="file">An empty file, open for writing; it stays the caller's, who deletes it when this throws.</param>
+    /// <param name="options">What it is to be.</param>
+    /// <param name="cancellationToken">Leaves a file that is no image.</param>
+    /// <exception cref="StorageException">InvalidRequest for values outside the format's limits; NoSpace; or the file failed.</exception>
+    public static ValueTask CreateAsync(IStorageFile file, VhdxCreateOptions options, CancellationToken cancellationToken) =>
+        new VhdxImageWriter(file, options).WriteAsync(cancellationToken);
+
+    /// <inheritdoc/>
+    public override async ValueTask DisposeAsync()
+    {
+        if (_disposed)
+            return;
+        _disposed = true;
+        try
+        {
+            if (!Capabilities.ReadOnly)
+                await _session.EndAsync().ConfigureAwait(false);
+        }
+        finally
+        {
+            _session.Dispose();
+            await _file.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    /// <inheritdoc/>
+    protected override ValueTask FlushCoreAsync(CancellationToken cancellationToken) => _session.FlushAsync();
+}

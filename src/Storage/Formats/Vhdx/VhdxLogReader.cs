@@ -1,0 +1,174 @@
+using System.Buffers.Binary;
+using Godwit.Storage.Files;
+
+namespace Godwit.Storage.Formats.Vhdx;
+
+/// <summary>A valid entry and where in the log it is.</summary>
+/// <param name="Position">Offset from the start of the log.</param>
+/// <param name="Header">Its header.</param>
+internal readonly record struct VhdxLogPlace(long Position, VhdxLogEntryHeader Header);
+
+/// <summary>Reads the log: finds the entries that a replay must apply and hands out their changes.</summary>
+/// <remarks>[MS-VHDX] sections 2.3.2 and 2.3.3. Never writes. Every sector is looked at a bounded number of times whatever
+/// the log holds, because a sector can start an entry or be inside one, not both.</remarks>
+internal sealed class VhdxLogReader
+{
+    private readonly IStorageFile _file;
+    private readonly VhdxHeader _header;
+    private readonly byte[] _sector = new byte[VhdxFormat.PageSize];
+
+    public VhdxLogReader(IStorageFile file, VhdxHeader header)
+    {
+        _file = file;
+        _header = header;
+    }
+
+    /// <summary>The entries to replay, oldest first. At least one.</summary>
+    /// <exception cref="StorageException">Corrupt: no valid sequence, or the file was cut after the newest entry was written.</exception>
+    public async ValueTask<IReadOnlyList<VhdxLogPlace>> FindActiveAsync(CancellationToken cancellationToken)
+    {
+        var entries = await ReadEntriesAsync(cancellationToken).ConfigureAwait(false);
+        var active = FindActive(entries);
+        if (active.Count == 0)
+        {
+            throw new StorageException(StorageErrorKind.Corrupt,
+                "the header says that the log must be replayed, but the log holds no valid sequence of entries",
+                _file.Path, _header.LogOffset, "open");
+        }
+
+        var head = active[^1].Header;
+        if (_file.Length < head.FlushedFileOffset)
+        {
+            throw new StorageException(StorageErrorKind.Corrupt,
+                $"the file was cut: it has {_file.Length} bytes, the log knows of at least {head.FlushedFileOffset}",
+                _file.Path, _header.LogOffset + active[^1].Position, "open");
+        }
+
+        return active;
+    }
+
+    /// <summary>Hands out an entry's changes in order; for a page its 4 KiB, valid during the call only.</summary>
+    public async ValueTask ForEachChangeAsync(
+        VhdxLogPlace entry, Func<VhdxLogDescriptor, ReadOnlyMemory<byte>, ValueTask> apply, CancellationToken cancellationToken)
+    {
+        var descriptors = await ReadDescriptorsAsync(entry, cancellationToken).ConfigureAwait(false);
+        var dataAt = entry.Position + (entry.Header.DescriptorSectors * VhdxFormat.PageSize);
+        for (var index = 0; index < descriptors.Length; index++)
+        {
+            if (!VhdxLogDescriptor.TryParse(descriptors[index].Span, entry.Header.Sequence, out var descriptor))
+                throw Changed(entry);
+            if (descriptor.IsZero)
+            {
+                await apply(descriptor, default).ConfigureAwait(false);
+                continue;
+            }
+
+            await ReadSectorAsync(dataAt, cancellationToken).ConfigureAwait(false);
+            if (!VhdxLogDescriptor.IsDataSector(_sector, entry.Header.Sequence))
+                throw Changed(entry);
+            descriptor.Restore(_sector);
+            await apply(descriptor, _sector).ConfigureAwait(false);
+            dataAt += VhdxFormat.PageSize;
+        }
+    }
+
+    private async ValueTask<Dictionary<long, VhdxLogEntryHeader>> ReadEntriesAsync(CancellationToken cancellationToken)
+    {
+        var entries = new Dictionary<long, VhdxLogEntryHeader>();
+        for (long position = 0; position < _header.LogLength; position += VhdxFormat.PageSize)
+        {
+            await _file.ReadAsync(_header.LogOffset + position, _sector.AsMemory(0, VhdxLogEntryHeader.Size), cancellationToken).ConfigureAwait(false);
+            if (VhdxLogEntryHeader.TryParse(_sector, _header.LogGuid, _header.LogLength, out var header, out var checksum)
+                && await IsValidAsync(position, header, checksum, cancellationToken).ConfigureAwait(false))
+            {
+                entries.Add(position, header);
+            }
+        }
+
+        return entries;
+    }
+
+    private async ValueTask<bool> IsValidAsync(
+        long position, VhdxLogEntryHeader header, uint checksum, CancellationToken cancellationToken)
+    {
+        long left = header.DescriptorCount;
+        long dataSectors = 0;
+        uint crc = 0;
+        for (long sector = 0; sector < header.DescriptorSectors; sector++)
+        {
+            await ReadSectorAsync(position + (sector * VhdxFormat.PageSize), cancellationToken).ConfigureAwait(false);
+            crc = sector == 0 ? Crc32C.BeginStructure(_sector, VhdxLogEntryHeader.ChecksumAt) : Crc32C.Append(crc, _sector);
+            var at = sector == 0 ? VhdxLogEntryHeader.Size : 0;
+            for (; at < _sector.Length && left > 0; at += VhdxLogEntryHeader.DescriptorSize, left--)
+            {
+                if (!VhdxLogDescriptor.TryParse(_sector.AsSpan(at), header.Sequence, out var descriptor) || TouchesLog(descriptor))
+                    return false;
+                dataSectors += descriptor.IsZero ? 0 : 1;
+            }
+        }
+
+        if ((header.DescriptorSectors + dataSectors) * VhdxFormat.PageSize != header.Length)
+            return false;
+        for (long sector = header.DescriptorSectors; sector < header.Length / VhdxFormat.PageSize; sector++)
+        {
+            await ReadSectorAsync(position + (sector * VhdxFormat.PageSize), cancellationToken).ConfigureAwait(false);
+            if (!VhdxLogDescriptor.IsDataSector(_sector, header.Sequence))
+                return false;
+            crc = Crc32C.Append(crc, _sector);
+        }
+
+        return ~crc == checksum;
+    }
+
+    /// <summary>No writer logs changes of the log; applying one would pull the entries from under the replay.</summary>
+    private bool TouchesLog(VhdxLogDescriptor change) =>
+        change.FileOffset < _header.LogOffset + _header.LogLength && change.End > _header.LogOffset;
+
+    /// <summary>Among all runs of consecutive entries whose newest one finds its tail inside the run, the newest, from that tail on.</summary>
+    private List<VhdxLogPlace> FindActive(Dictionary<long, VhdxLogEntryHeader> entries)
+    {
+        var best = new List<VhdxLogPlace>();
+        for (long start = 0; start < _header.LogLength;)
+        {
+            var run = new List<VhdxLogPlace>();
+            var position = start;
+            while (entries.TryGetValue(position % _header.LogLength, out var header)
+                && (run.Count == 0 || header.Sequence == run[^1].Header.Sequence + 1))
+            {
+                run.Add(new VhdxLogPlace(position % _header.LogLength, header));
+                position += header.Length;
+            }
+
+            // A shorter run with the same newest entry holds less, so where one fails all its later parts fail too.
+            start = run.Count == 0 ? start + VhdxFormat.PageSize : position;
+            if (run.Count == 0 || (best.Count > 0 && best[^1].Header.Sequence >= run[^1].Header.Sequence))
+                continue;
+            var tail = run.FindLastIndex(place => place.Position == run[^1].Header.Tail);
+            if (tail >= 0)
+                best = run[tail..];
+        }
+
+        return best;
+    }
+
+    private async ValueTask<ReadOnlyMemory<byte>[]> ReadDescriptorsAsync(VhdxLogPlace entry, CancellationToken cancellationToken)
+    {
+        var descriptors = new ReadOnlyMemory<byte>[entry.Header.DescriptorCount];
+        var index = 0;
+        for (long sector = 0; sector < entry.Header.DescriptorSectors; sector++)
+        {
+            await ReadSectorAsync(entry.Position + (sector * VhdxFormat.PageSize), cancellationToken).ConfigureAwait(false);
+            var copy = _sector.ToArray();
+            for (var at = sector == 0 ? VhdxLogEntryHeader.Size : 0; at < copy.Length && index < descriptors.Length; at += VhdxLogEntryHeader.DescriptorSize)
+                descriptors[index++] = copy.AsMemory(at, VhdxLogEntryHeader.DescriptorSize);
+        }
+
+        return descriptors;
+    }
+
+    private ValueTask ReadSectorAsync(long position, CancellationToken cancellationToken) =>
+        _file.ReadAsync(_header.LogOffset + (position % _header.LogLength), _sector, cancellationToken);
+
+    private StorageException Changed(VhdxLogPlace entry) => new(
+        StorageErrorKind.Corrupt, "the log changed while it was read", _file.Path, _header.LogOffset + entry.Position, "open");
+}

@@ -1,0 +1,84 @@
+using Godwit.Storage.Files;
+
+namespace Godwit.Storage.Formats.Vhdx;
+
+/// <summary>Applies what a crash left in the log: to the file, or in memory for an opening that must not write.</summary>
+/// <remarks>[MS-VHDX] section 2.3.3. Applying twice gives the same file, so an interrupted replay is simply done again.</remarks>
+internal static class VhdxLogReplay
+{
+    private const long MaxOverlayBytes = 256 * VhdxFormat.MiB;
+
+    /// <summary>Applies the log to the file and marks it empty. Three flushes.</summary>
+    /// <param name="file">The file; open for writing.</param>
+    /// <param name="headers">Its headers; the current one names a log.</param>
+    /// <param name="fileWriteGuid">The opening's new identity of the file's content.</param>
+    /// <param name="cancellationToken">Leaves a file that must be replayed again.</param>
+    public static async ValueTask ApplyAsync(
+        IStorageFile file, VhdxHeaders headers, Guid fileWriteGuid, CancellationToken cancellationToken)
+    {
+        var reader = new VhdxLogReader(file, headers.Current);
+        var entries = await reader.FindActiveAsync(cancellationToken).ConfigureAwait(false);
+
+        // The new identity and the pages share one barrier: until it is through, the other header still asks for a replay.
+        await headers.WriteWithoutBarrierAsync(headers.Current with { FileWriteGuid = fileWriteGuid }).ConfigureAwait(false);
+        foreach (var entry in entries)
+        {
+            await reader.ForEachChangeAsync(
+                entry, (change, page) => ApplyAsync(file, change, page, cancellationToken), cancellationToken).ConfigureAwait(false);
+        }
+
+        await GrowAsync(file, entries[^1].Header.LastFileOffset, cancellationToken).ConfigureAwait(false);
+        await file.FlushAsync(cancellationToken).ConfigureAwait(false);
+        await headers.UpdateAsync(
+            headers.Current with { LogGuid = Guid.Empty }, both: true, () => file.FlushAsync(CancellationToken.None)).ConfigureAwait(false);
+    }
+
+    /// <summary>A view of the file as it will be after the replay. Nothing is written.</summary>
+    public static async ValueTask<VhdxReplayedFile> OverlayAsync(
+        IStorageFile file, VhdxHeader header, CancellationToken cancellationToken)
+    {
+        var reader = new VhdxLogReader(file, header);
+        var entries = await reader.FindActiveAsync(cancellationToken).ConfigureAwait(false);
+        var patches = new List<VhdxReplayedFile.Patch>();
+        long bytes = 0;
+        foreach (var entry in entries)
+        {
+            bytes += entry.Header.Length;
+            if (bytes > MaxOverlayBytes)
+            {
+                throw new StorageException(StorageErrorKind.Unsupported,
+                    $"the log holds more than {MaxOverlayBytes} bytes of changes; open the file for writing once to apply them",
+                    file.Path, header.LogOffset, "open");
+            }
+
+            await reader.ForEachChangeAsync(
+                entry,
+                (change, page) =>
+                {
+                    patches.Add(new VhdxReplayedFile.Patch(change.FileOffset, change.End, change.IsZero ? null : page.ToArray()));
+                    return ValueTask.CompletedTask;
+                },
+                cancellationToken).ConfigureAwait(false);
+        }
+
+        return new VhdxReplayedFile(file, patches, entries[^1].Header.LastFileOffset);
+    }
+
+    private static async ValueTask ApplyAsync(
+        IStorageFile file, VhdxLogDescriptor change, ReadOnlyMemory<byte> page, CancellationToken cancellationToken)
+    {
+        if (!change.IsZero)
+        {
+            await file.WriteAsync(change.FileOffset, page, cancellationToken).ConfigureAwait(false);
+            return;
+        }
+
+        if (change.ZeroLength == 0)
+            return;
+        await GrowAsync(file, change.End, cancellationToken).ConfigureAwait(false);
+        await file.PunchHoleAsync(change.FileOffset, change.ZeroLength, cancellationToken).ConfigureAwait(false);
+    }
+
+    private static ValueTask GrowAsync(IStorageFile file, long length, CancellationToken cancellationToken) =>
+        file.Length < length ? file.SetLengthAsync(length, cancellationToken) : ValueTask.CompletedTask;
+}

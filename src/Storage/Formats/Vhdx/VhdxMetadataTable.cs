@@ -1,0 +1,131 @@
+using System.Buffers.Binary;
+using Godwit.Storage.Files;
+
+namespace Godwit.Storage.Formats.Vhdx;
+
+/// <summary>The list of metadata items: where each is, and whether a reader must know it.</summary>
+/// <remarks>[MS-VHDX] section 2.6.1.</remarks>
+internal sealed class VhdxMetadataTable
+{
+    private const int EntryLength = 32;
+    private const uint UserFlag = 1;
+    private const uint VirtualDiskFlag = 2;
+    private const uint RequiredFlag = 4;
+
+    private readonly IStorageFile _file;
+    private readonly VhdxRegion _region;
+    private readonly List<Item> _items = [];
+
+    /// <summary>Parses the table and checks every entry.</summary>
+    public VhdxMetadataTable(IStorageFile file, VhdxRegion region, ReadOnlySpan<byte> table)
+    {
+        _file = file;
+        _region = region;
+        if (!table.StartsWith(VhdxFormat.MetadataSignature))
+            throw Corrupt("the signature \"metadata\" is missing");
+        var count = BinaryPrimitives.ReadUInt16LittleEndian(table[10..]);
+        if (count > VhdxFormat.MaxMetadataItems)
+            throw Corrupt($"{count} metadata items, more than {VhdxFormat.MaxMetadataItems}");
+        var seen = new HashSet<(Guid, bool)>();
+        for (var index = 0; index < count; index++)
+        {
+            var item = Parse(table.Slice((index + 1) * EntryLength, EntryLength));
+            if (!seen.Add((item.Id, item.IsUser)))
+                throw Corrupt($"the metadata item {item.Id} is listed twice");
+            _items.Add(item);
+        }
+
+        CheckApart();
+    }
+
+    /// <summary>Reads the first bytes of a system item that must be there.</summary>
+    public async ValueTask<byte[]> ReadAsync(Guid id, string name, int length, CancellationToken cancellationToken)
+    {
+        var item = Find(id) ?? throw Corrupt($"the metadata item \"{name}\" ({id}) is missing");
+        if (item.Length < length)
+            throw Corrupt($"the metadata item \"{name}\" has {item.Length} bytes instead of {length}");
+        var bytes = new byte[length];
+        await _file.ReadAsync(_region.Offset + item.Offset, bytes, cancellationToken).ConfigureAwait(false);
+        return bytes;
+    }
+
+    /// <summary>Where in the file an item that was read before starts.</summary>
+    public long OffsetOf(Guid id) => _region.Offset + Find(id)!.Value.Offset;
+
+    public StorageException Corrupt(string reason) => new(StorageErrorKind.Corrupt, reason, _file.Path, _region.Offset, "open");
+
+    public StorageException Unsupported(string reason) => new(StorageErrorKind.Unsupported, reason, _file.Path, _region.Offset, "open");
+
+    private static bool IsKnown(Guid id) =>
+        id == VhdxFormat.FileParametersItem || id == VhdxFormat.VirtualDiskSizeItem || id == VhdxFormat.VirtualDiskIdItem
+        || id == VhdxFormat.LogicalSectorSizeItem || id == VhdxFormat.PhysicalSectorSizeItem || id == VhdxFormat.ParentLocatorItem;
+
+    private Item Parse(ReadOnlySpan<byte> entry)
+    {
+        var flags = BinaryPrimitives.ReadUInt32LittleEndian(entry[24..]);
+        var item = new Item(
+            new Guid(entry[..16]),
+            BinaryPrimitives.ReadUInt32LittleEndian(entry[16..]),
+            BinaryPrimitives.ReadUInt32LittleEndian(entry[20..]),
+            (flags & UserFlag) != 0);
+        if ((flags & RequiredFlag) != 0 && (item.IsUser || !IsKnown(item.Id)))
+            throw Unsupported($"the file needs a metadata item this version does not know ({item.Id})");
+        if (item.Length > VhdxFormat.MaxMetadataItemLength)
+            throw Corrupt($"the metadata item {item.Id} has {item.Length} bytes, more than 1 MiB");
+        if (item.Length > 0 && (item.Offset < VhdxFormat.MetadataTableLength || item.End > _region.Length))
+            throw Corrupt($"the metadata item {item.Id} ({item.Length} bytes at {item.Offset}) is not inside the region's {_region.Length} bytes");
+        return item;
+    }
+
+    private void CheckApart()
+    {
+        var sorted = new List<Item>(_items);
+        sorted.RemoveAll(static item => item.Length == 0);
+        sorted.Sort(static (a, b) => a.Offset.CompareTo(b.Offset));
+        for (var index = 1; index < sorted.Count; index++)
+        {
+            if (sorted[index].Offset < sorted[index - 1].End)
+                throw Corrupt($"the metadata items {sorted[index - 1].Id} and {sorted[index].Id} overlap");
+        }
+    }
+
+    private Item? Find(Guid id)
+    {
+        foreach (var item in _items)
+        {
+            if (item.Id == id && !item.IsUser)
+                return item;
+        }
+
+        return null;
+    }
+
+    private readonly record struct Item(Guid Id, long Offset, long Length, bool IsUser)
+    {
+        public long End => Offset + Length;
+    }
+
+    /// <summary>Lays out the items of a new file.</summary>
+    /// <param name="region">Zeroed, with the signature in place; table first, items from 64 KiB on.</param>
+    public ref struct Writer(Span<byte> region)
+    {
+        private readonly Span<byte> _region = region;
+        private ushort _count;
+        private int _next = VhdxFormat.MetadataTableLength;
+
+        /// <summary>Adds a required system item and returns its bytes to be filled in.</summary>
+        public Span<byte> Add(Guid id, int length, bool ofVirtualDisk)
+        {
+            _count++;
+            var entry = _region.Slice(_count * EntryLength, EntryLength);
+            id.TryWriteBytes(entry);
+            BinaryPrimitives.WriteInt32LittleEndian(entry[16..], _next);
+            BinaryPrimitives.WriteInt32LittleEndian(entry[20..], length);
+            BinaryPrimitives.WriteUInt32LittleEndian(entry[24..], RequiredFlag | (ofVirtualDisk ? VirtualDiskFlag : 0));
+            BinaryPrimitives.WriteUInt16LittleEndian(_region[10..], _count);
+            var item = _region.Slice(_next, length);
+            _next += length;
+            return item;
+        }
+    }
+}

@@ -1,0 +1,65 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text;
+
+namespace Godwit.Worker.Interop;
+
+/// <summary>
+/// A lock file that names its holder. The kernel drops the lock with the process, however it dies, so a lock that is
+/// held means a process that lives.
+/// </summary>
+internal sealed class LockFile : IDisposable
+{
+    private readonly int _descriptor;
+
+    private LockFile(int descriptor) => _descriptor = descriptor;
+
+    /// <summary>Takes the lock and writes the caller's process into it.</summary>
+    /// <param name="path">The lock file; made when missing, never removed.</param>
+    /// <param name="holder">Who holds it, when null is returned and the holder has already written itself.</param>
+    /// <returns>The lock, or null when another process has it.</returns>
+    internal static LockFile? TryTake(string path, out ProcessMark? holder)
+    {
+        var descriptor = LibC.Open(path, LibC.ReadWrite | LibC.Create | LibC.CloseOnExec | LibC.NoFollow, 0b110_000_000);
+        if (descriptor < 0)
+            throw Errno.Exception($"open {path}");
+        holder = null;
+        if (LibC.Lock(descriptor, LibC.LockExclusive | LibC.LockNonBlocking) == 0)
+        {
+            Write(descriptor, path, ProcessMark.Current());
+            return new LockFile(descriptor);
+        }
+
+        var error = Marshal.GetLastPInvokeError();
+        holder = Read(descriptor);
+        _ = LibC.Close(descriptor);
+        return error == LibC.WouldBlock ? null : throw Errno.Exception(error, $"lock {path}");
+    }
+
+    /// <summary>Lets go of the lock.</summary>
+    public void Dispose() => _ = LibC.Close(_descriptor);
+
+    private static unsafe void Write(int descriptor, string path, ProcessMark mark)
+    {
+        var text = Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{mark.ProcessId} {mark.StartTime}\n"));
+        fixed (byte* bytes = text)
+        {
+            if (LibC.Truncate(descriptor, 0) != 0 || LibC.Write(descriptor, bytes, (nuint)text.Length) != text.Length)
+                throw Errno.Exception($"write {path}");
+        }
+    }
+
+    private static unsafe ProcessMark? Read(int descriptor)
+    {
+        var buffer = stackalloc byte[64];
+        var length = LibC.Read(descriptor, buffer, 64, 0);
+        if (length <= 0)
+            return null;
+        var parts = Encoding.ASCII.GetString(buffer, (int)length).TrimEnd('\n').Split(' ');
+        return parts.Length == 2
+            && int.TryParse(parts[0], CultureInfo.InvariantCulture, out var process)
+            && long.TryParse(parts[1], CultureInfo.InvariantCulture, out var start)
+            ? new ProcessMark(process, start)
+            : null;
+    }
+}

@@ -1,0 +1,155 @@
+using Godwit.Api;
+using Godwit.Api.Workers;
+using Godwit.Storage;
+using Godwit.Storage.Formats;
+using Godwit.Storage.Mirror;
+using Godwit.Worker.Interop;
+
+namespace Godwit.Worker.Mirrors;
+
+/// <content>Putting a mirror under the guest and taking it away again.</content>
+internal sealed partial class DiskMirroring
+{
+    private static void CheckTarget(StartMirror request)
+    {
+        if (request.TargetPath is null || !Path.IsPathRooted(request.TargetPath) || Path.EndsInDirectorySeparator(request.TargetPath))
+            throw new GodwitException(ErrorCode.InvalidRequest, $"the target must be the absolute path of a file, not \"{request.TargetPath}\"");
+        if (request.BytesPerSecond is <= 0)
+            throw new GodwitException(ErrorCode.InvalidRequest, "the rate limit must be above zero bytes per second");
+        foreach (var path in (string[])[request.TargetPath, TargetFiles.Unfinished(request.TargetPath, request.JobId)])
+        {
+            if (FileStatus.Read(path) is not null)
+                throw new GodwitException(ErrorCode.AlreadyExists, $"{path} exists already", "choose another target or remove the file first");
+        }
+    }
+
+    /// <summary>A bitmap says what differs only if every write since it was made went through a mirror that marked it, and
+    /// the kernel that holds those marks is still the same.</summary>
+    private bool CanTrustBitmap(WorkerMirrorConfig mirror)
+    {
+        if (mirror.TargetFile is not { } identity || mirror.BootId != _context.BootId || !File.Exists(_context.BitmapPath))
+            return false;
+        if (FileStatus.Is(mirror.UnfinishedPath, identity))
+            return true;
+        throw new GodwitException(
+            ErrorCode.NotFound,
+            $"the unfinished target {mirror.UnfinishedPath} is gone or was replaced",
+            "cancel the job and start it again");
+    }
+
+    private async Task StartOverAsync(WorkerMirrorConfig mirror, CancellationToken cancellationToken)
+    {
+        _context.Log.Note($"{_context.Name}: what was copied for job {mirror.JobId} cannot be trusted; copying again from the start");
+        TargetFiles.Delete(_context, mirror with { CreatedFolder = null });
+        var fresh = mirror with { TargetFile = null, BootId = _context.BootId };
+        _context.Record(fresh);
+        await BeginAsync(fresh, cancellationToken).ConfigureAwait(false);
+    }
+
+    private async Task BeginAsync(WorkerMirrorConfig mirror, CancellationToken cancellationToken)
+    {
+        TargetFiles.MakeFolder(mirror.TargetPath, mirror.CreatedFolder);
+        FileStatus.Remove(_context.BitmapPath);
+        await DiskImage.CreateAsync(
+            mirror.UnfinishedPath, _sourceImage.Format, _device.Length, TargetOptions(), cancellationToken).ConfigureAwait(false);
+        var created = mirror with { TargetFile = FileStatus.Read(mirror.UnfinishedPath)?.Identity };
+        _context.Record(created);
+        await AttachAsync(created, DirtyBitmap.Create(_context.BitmapPath, _device.Length), cancellationToken).ConfigureAwait(false);
+    }
+
+    private ImageCreateOptions TargetOptions() => new()
+    {
+        BlockSize = _sourceImage.BlockSize,
+        LogicalSectorSize = _sourceImage.LogicalSectorSize,
+        PhysicalSectorSize = _sourceImage.PhysicalSectorSize,
+        Identifier = _sourceImage.Identifier,
+    };
+
+    private async Task AttachAsync(WorkerMirrorConfig mirror, DirtyBitmap bitmap, CancellationToken cancellationToken)
+    {
+        BlockDevice target;
+        try
+        {
+            target = await DiskImage.OpenAsync(
+                mirror.UnfinishedPath, _sourceImage.Format, readOnly: false, cancellationToken).ConfigureAwait(false);
+        }
+        catch
+        {
+            bitmap.Dispose();
+            throw;
+        }
+
+        var running = new RunningMirror(_device.Current, target, bitmap, mirror.BytesPerSecond, _context.Time);
+        try
+        {
+            _device.CheckReplacement(target);
+            await _device.ReplaceAsync((_, _) => ValueTask.FromResult<BlockDevice>(running.Device), cancellationToken).ConfigureAwait(false);
+        }
+        catch
+        {
+            await running.DisposeAsync().ConfigureAwait(false);
+            await target.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+
+        _running = running;
+        running.Start(_context.Log, _context.Name);
+        _context.Log.Note($"{_context.Name}: mirroring to {mirror.UnfinishedPath} for job {mirror.JobId}, {bitmap.DirtyBytes} bytes to look at");
+    }
+
+    /// <summary>Takes the mirror from under the guest; the source goes on alone.</summary>
+    /// <param name="deleteFiles">Removes the target's files; runs before they are closed.</param>
+    private async Task DetachAsync(Action deleteFiles)
+    {
+        if (_running is not { } running)
+        {
+            deleteFiles();
+            return;
+        }
+
+        await running.StopAsync().ConfigureAwait(false);
+        // From here on the source changes unseen, so the bitmap must be gone before: a worker that found it would trust it.
+        FileStatus.Remove(_context.BitmapPath);
+        await _device.ReplaceAsync((_, _) => ValueTask.FromResult(running.Source), CancellationToken.None).ConfigureAwait(false);
+        _last = running.Progress;
+        _running = null;
+        deleteFiles();
+        await CloseTargetAsync(running).ConfigureAwait(false);
+    }
+
+    private async Task GiveUpAsync(Problem reason)
+    {
+        await DetachAsync(() => { }).ConfigureAwait(false);
+        Fail(reason);
+    }
+
+    private void Fail(Problem reason)
+    {
+        _failure = reason;
+        _context.Log.Error($"{_context.Name}: the mirror failed, the disk goes on alone: {reason.Title}");
+        FileStatus.Remove(_context.BitmapPath);
+        try
+        {
+            if (Mirror is { } mirror)
+                _context.Record(mirror with { Failure = reason });
+        }
+        catch (StorageException e)
+        {
+            // Without the bitmap a later worker copies from the start, which is safe too.
+            _context.Log.Warn($"{_context.Name}: the failure could not be recorded: {e.Message}");
+        }
+    }
+
+    private async Task CloseTargetAsync(RunningMirror running)
+    {
+        try
+        {
+            await running.DisposeAsync().ConfigureAwait(false);
+            await running.Target.DisposeAsync().ConfigureAwait(false);
+        }
+        catch (StorageException e)
+        {
+            _context.Log.Warn($"{_context.Name}: the target was not closed properly: {e.Message}");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+using Godwit.Api;
+using Godwit.Api.Workers;
+using Godwit.Worker.Logging;
+using Godwit.Worker.Mirrors;
+
+namespace Godwit.Worker.Serving;
+
+/// <summary>All disks of the VM. One that cannot be opened does not keep the others from their guest.</summary>
+internal sealed class DiskSet : IDisposable
+{
+    private static readonly TimeSpan InUsePatience = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan InUsePause = TimeSpan.FromMilliseconds(10);
+    private readonly List<ServedDisk> _disks;
+    private readonly TimeProvider _time;
+    private readonly EventLog _log;
+
+    /// <summary>Creates the disks of a configuration; none is open yet.</summary>
+    internal DiskSet(WorkerConfigFile config, WorkerFolders folders, string bootId, TimeProvider time, EventLog log)
+    {
+        _time = time;
+        _log = log;
+        _disks = [.. config.Current.Disks.Select(
+            entry => new ServedDisk(new MirrorContext(entry.Disk.Name, config, folders, bootId, time, log)))];
+    }
+
+    /// <summary>What is offered now; grows when a disk gets well.</summary>
+    internal ExportTable Exports { get; } = new();
+
+    /// <summary>Opens every disk, waiting a little for one that an older worker is just letting go of.</summary>
+    internal Task OpenAsync(CancellationToken cancellationToken) =>
+        Task.WhenAll(_disks.Select(disk => OpenPatientlyAsync(disk, cancellationToken)));
+
+    /// <summary>Tries disks that are not open once more.</summary>
+    internal async Task RetryAsync(CancellationToken cancellationToken)
+    {
+        foreach (var disk in _disks)
+        {
+            if (disk.Export is null)
+                await OfferAsync(disk, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Looks after the mirrors.</summary>
+    internal async Task CheckMirrorsAsync()
+    {
+        foreach (var disk in _disks)
+        {
+            try
+            {
+                await disk.CheckMirrorAsync().ConfigureAwait(false);
+            }
+            catch (Exception e) when (e is GodwitException or IOException)
+            {
+                _log.Warn($"{disk.Name}: check failed, trying again: {e.Message}");
+            }
+        }
+    }
+
+    /// <summary>The disk of that name.</summary>
+    /// <exception cref="GodwitException"><see cref="ErrorCode.NotFound"/>: there is none.</exception>
+    internal ServedDisk Find(string? name) => _disks.Find(disk => disk.Name == name)
+        ?? throw new GodwitException(ErrorCode.NotFound, $"this worker serves no disk called \"{name}\"");
+
+    /// <summary>How every disk stands now.</summary>
+    internal IReadOnlyList<WorkerDiskStatus> Status() => [.. _disks.Select(disk => disk.Status())];
+
+    /// <summary>Flushes and closes every disk; goes on to the next when one fails.</summary>
+    /// <returns>False when at least one could not be flushed.</returns>
+    internal async Task<bool> CloseAsync()
+    {
+        var clean = true;
+        foreach (var disk in _disks)
+        {
+            try
+            {
+                await disk.CloseAsync().ConfigureAwait(false);
+            }
+            catch (Exception e) when (e is GodwitException or IOException)
+            {
+                clean = false;
+                _log.Error($"{disk.Name} could not be flushed and closed: {e.Message}");
+            }
+        }
+
+        return clean;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _disks.ForEach(disk => disk.Dispose());
+
+    private async Task OpenPatientlyAsync(ServedDisk disk, CancellationToken cancellationToken)
+    {
+        var start = _time.GetTimestamp();
+        while (!await OfferAsync(disk, cancellationToken).ConfigureAwait(false)
+            && disk.Problem is { Code: ErrorCode.Busy }
+            && _time.GetElapsedTime(start) < InUsePatience)
+        {
+            await Task.Delay(InUsePause, _time, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private async Task<bool> OfferAsync(ServedDisk disk, CancellationToken cancellationToken)
+    {
+        var opened = await disk.TryOpenAsync(cancellationToken).ConfigureAwait(false);
+        if (opened)
+            Exports.Add(disk.Export!);
+        return opened;
+    }
+}

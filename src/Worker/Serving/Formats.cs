@@ -1,0 +1,22 @@
+using Godwit.Api.Disks;
+using Godwit.Storage.Formats;
+
+namespace Godwit.Worker.Serving;
+
+/// <summary>The two names of an image format: in the storage layer and on the wire.</summary>
+internal static class Formats
+{
+    internal static ImageFormat ToStorage(this DiskFormat format) => format switch
+    {
+        DiskFormat.VhdxDynamic => ImageFormat.VhdxDynamic,
+        DiskFormat.VhdxFixed => ImageFormat.VhdxFixed,
+        _ => ImageFormat.Raw,
+    };
+
+    internal static DiskFormat ToApi(this ImageFormat format) => format switch
+    {
+        ImageFormat.VhdxDynamic => DiskFormat.VhdxDynamic,
+        ImageFormat.VhdxFixed => DiskFormat.VhdxFixed,
+        _ => DiskFormat.Raw,
+    };
+}

@@ -1,0 +1,157 @@
+using Godwit.Api;
+using Godwit.Api.Disks;
+using Godwit.Api.Workers;
+using Godwit.Nbd;
+using Godwit.Storage.Formats;
+using Godwit.Storage.Mirror;
+using Godwit.Worker.Control;
+using Godwit.Worker.Interop;
+using Godwit.Worker.Mirrors;
+
+namespace Godwit.Worker.Serving;
+
+/// <summary>One disk of the VM: opened as soon as that is possible, then offered until the worker ends.</summary>
+/// <remarks>The status may be read from any thread at any time; everything that changes the disk runs one at a time.</remarks>
+internal sealed class ServedDisk : IDisposable
+{
+    private readonly MirrorContext _context;
+    private readonly SemaphoreSlim _gate = new(1);
+    private volatile Problem? _problem;
+    private volatile NbdExport? _export;
+    private DiskMirroring? _mirroring;
+    private SwitchableDisk? _device;
+    private DiskFormat _format;
+    private bool _closed;
+
+    /// <summary>Creates the disk, not opened yet.</summary>
+    internal ServedDisk(MirrorContext context) => _context = context;
+
+    /// <summary>Name of the export.</summary>
+    internal string Name => _context.Name;
+
+    /// <summary>What is offered over NBD; null until the disk has been opened.</summary>
+    internal NbdExport? Export => _export;
+
+    /// <summary>Why the disk is not offered; null once it is.</summary>
+    internal Problem? Problem => _problem;
+
+    /// <summary>Opens the disk if it is not open yet, and takes up its mirror where an earlier worker left it.</summary>
+    /// <returns>True when it is open now and was not before.</returns>
+    internal Task<bool> TryOpenAsync(CancellationToken cancellationToken) => ExclusiveAsync(async () =>
+    {
+        if (_export is not null || _closed)
+            return false;
+        try
+        {
+            await OpenAsync(cancellationToken).ConfigureAwait(false);
+            _problem = null;
+            return true;
+        }
+        catch (Exception e) when (Problems.TryOf(e) is not null)
+        {
+            var problem = Problems.TryOf(e)!;
+            if (problem.Title != _problem?.Title)
+                _context.Log.Error($"{Name} cannot be opened: {problem.Title}");
+            _problem = problem;
+            return false;
+        }
+    });
+
+    /// <summary>Runs something that changes the mirror.</summary>
+    /// <exception cref="GodwitException"><see cref="ErrorCode.Unavailable"/>: the disk is not open.</exception>
+    internal Task MirrorAsync(Func<DiskMirroring, Task> change) => ExclusiveAsync(async () =>
+    {
+        if (_mirroring is null || _closed)
+        {
+            throw new GodwitException(
+                ErrorCode.Unavailable, $"disk {Name} is not open: {_problem?.Title ?? "the worker ends"}", _problem?.Remedy);
+        }
+
+        await change(_mirroring).ConfigureAwait(false);
+        return true;
+    });
+
+    /// <summary>Looks after a mirror; called about every second.</summary>
+    internal Task CheckMirrorAsync() => ExclusiveAsync(async () =>
+    {
+        if (_mirroring is not null && !_closed)
+            await _mirroring.CheckAsync().ConfigureAwait(false);
+        return true;
+    });
+
+    /// <summary>How the disk stands now.</summary>
+    internal WorkerDiskStatus Status()
+    {
+        var entry = _context.Entry;
+        var allocated = FileStatus.Read(entry.Disk.Path, follow: true)?.AllocatedBytes ?? 0;
+        return new WorkerDiskStatus(
+            Name,
+            entry.Disk.Path,
+            _export is null ? entry.Disk.Format ?? DiskFormat.Raw : _format,
+            _export?.Device.Length ?? 0,
+            allocated,
+            _export?.Connections ?? 0,
+            _mirroring?.Status() ?? MirrorReport.Of(entry.Mirror, null, null),
+            _problem);
+    }
+
+    /// <summary>Flushes and closes everything. The server has ended: no request comes any more.</summary>
+    internal Task CloseAsync() => ExclusiveAsync(async () =>
+    {
+        _closed = true;
+        if (_mirroring is not null)
+            await _mirroring.CloseAsync().ConfigureAwait(false);
+        if (_device is not null)
+        {
+            await _device.FlushAsync(CancellationToken.None).ConfigureAwait(false);
+            await _device.DisposeAsync().ConfigureAwait(false);
+        }
+
+        return true;
+    });
+
+    /// <inheritdoc/>
+    public void Dispose() => _gate.Dispose();
+
+    private async Task OpenAsync(CancellationToken cancellationToken)
+    {
+        var disk = _context.Entry.Disk;
+        MirrorRecovery.Settle(_context);
+        var image = await DiskImage.DescribeAsync(disk.Path, disk.Format?.ToStorage(), cancellationToken).ConfigureAwait(false);
+        if (disk.Format is null)
+            Keep(image.Format);
+        var source = await DiskImage.OpenAsync(disk.Path, image.Format, disk.ReadOnly, cancellationToken).ConfigureAwait(false);
+        var device = new SwitchableDisk(source);
+        var mirroring = new DiskMirroring(_context, device, image);
+        try
+        {
+            await mirroring.ResumeAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch
+        {
+            await device.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+
+        (_format, _device, _mirroring) = (image.Format.ToApi(), device, mirroring);
+        _export = new NbdExport(Name, device);
+        _context.Log.Note($"{Name} is served from {disk.Path} ({_format}, {device.Length} bytes)");
+    }
+
+    /// <summary>Records what was found: from now on a guest that writes another format's header into its raw disk changes nothing.</summary>
+    private void Keep(ImageFormat found) =>
+        _context.Config.Update(Name, entry => entry with { Disk = entry.Disk with { Format = found.ToApi() } });
+
+    private async Task<T> ExclusiveAsync<T>(Func<Task<T>> action)
+    {
+        await _gate.WaitAsync().ConfigureAwait(false);
+        try
+        {
+            return await action().ConfigureAwait(false);
+        }
+        finally
+        {
+            _gate.Release();
+        }
+    }
+}

@@ -1,0 +1,171 @@
+using System.Globalization;
+using Godwit.Api;
+using Godwit.Worker.Interop;
+using Godwit.Worker.Logging;
+
+namespace Godwit.Worker.Supervision;
+
+/// <summary>
+/// Holds a VM's two listening sockets and keeps a worker running behind them. So little code that it has no reason to die;
+/// should it die all the same, the worker goes on, and the next supervisor takes over.
+/// </summary>
+/// <remarks>One instance per process. The sockets stay open across workers, so QEMU's reconnect succeeds at once and waits
+/// in the handshake instead of sleeping out its back-off.</remarks>
+internal sealed class Supervisor : IDisposable
+{
+    private readonly WorkerFolders _folders;
+    private readonly TimeProvider _time;
+    private readonly LockFile _lock;
+    private readonly LogFile _logFile;
+    private readonly RestartDelay _delay = new();
+    private readonly ManualResetEventSlim _stop = new();
+    private readonly Lock _gate = new();
+    private int _nbd = -1;
+    private int _control = -1;
+    private int _childHandle = -1;
+
+    /// <summary>Takes the folder's lock.</summary>
+    /// <param name="folders">Where everything is.</param>
+    /// <param name="time">Measures how long workers live.</param>
+    /// <exception cref="GodwitException"><see cref="ErrorCode.Busy"/>: another supervisor has the folder.</exception>
+    internal Supervisor(WorkerFolders folders, TimeProvider time)
+    {
+        _folders = folders;
+        _time = time;
+        folders.Prepare();
+        _lock = LockFile.TryTake(folders.SupervisorLock, out var holder) ?? throw new GodwitException(
+            ErrorCode.Busy,
+            $"another supervisor (process {holder?.ProcessId.ToString(CultureInfo.InvariantCulture) ?? "unknown"}) runs for {folders.Config}",
+            "use the worker that runs, or end it with its \"stop\" command");
+        _logFile = new LogFile(folders.Log);
+    }
+
+    /// <summary>Binds both sockets, in front of a worker that may still run from before, then ends that one.</summary>
+    internal void TakeOver()
+    {
+        _nbd = ListeningSocket.Bind(_folders.NbdSocket);
+        _control = ListeningSocket.Bind(_folders.ControlSocket);
+        OrphanWorker.End(_folders.WorkerLock, _time, Log);
+    }
+
+    /// <summary>Keeps a worker running until one ends by itself or <see cref="Stop"/> is called.</summary>
+    /// <returns>The program's exit code.</returns>
+    internal int Run()
+    {
+        Log($"supervisor {Environment.ProcessId} runs for {_folders.Config}");
+        for (var restarts = 0; ; restarts++)
+        {
+            var started = _time.GetTimestamp();
+            var ended = RunWorker(restarts);
+            if (ended == 0 || _stop.IsSet)
+                return End(ended);
+            var lifetime = _time.GetElapsedTime(started);
+            if (!File.Exists(_folders.ConfigFile))
+            {
+                Log($"{_folders.ConfigFile} is gone; nothing is left to serve");
+                return End(1);
+            }
+
+            var wait = _delay.AfterDeath(lifetime);
+            Log($"{Describe(ended)} after {lifetime.TotalSeconds:F1} s; starting another in {wait.TotalMilliseconds:F0} ms");
+            if (_stop.Wait(wait))
+                return End(0);
+        }
+    }
+
+    /// <summary>Asks the worker to end cleanly and <see cref="Run"/> with it. From any thread, any number of times.</summary>
+    internal void Stop()
+    {
+        lock (_gate)
+        {
+            _stop.Set();
+            // A handle, not an id: a worker that is already gone cannot be mistaken for its successor in the table.
+            if (_childHandle >= 0)
+                _ = LibC.Call(LibC.PidfdSendSignalCall, _childHandle, LibC.SignalTerminate, 0, 0);
+        }
+    }
+
+    /// <summary>Lets go of the lock.</summary>
+    public void Dispose()
+    {
+        _lock.Dispose();
+        _stop.Dispose();
+    }
+
+    private int RunWorker(int restarts)
+    {
+        try
+        {
+            OrphanWorker.End(_folders.WorkerLock, _time, Log);
+            int child;
+            lock (_gate)
+            {
+                if (_stop.IsSet)
+                    return 0;
+                child = StartWorker(restarts);
+                _childHandle = (int)LibC.Call(LibC.PidfdOpenCall, child, 0, 0, 0);
+            }
+
+            var ended = ChildProcess.WaitForEnd(child);
+            lock (_gate)
+            {
+                _ = LibC.Close(_childHandle);
+                _childHandle = -1;
+            }
+
+            return ended;
+        }
+        catch (GodwitException e)
+        {
+            Log(e.Problem.Title);
+            return 1;
+        }
+    }
+
+    private int StartWorker(int restarts)
+    {
+        var log = _logFile.Open();
+        try
+        {
+            return ChildProcess.Start(
+                WorkerCommand.Program,
+                WorkerCommand.Serve(_folders, _nbd, _control, Environment.ProcessId, restarts),
+                WorkerCommand.Environment(),
+                [_nbd, _control],
+                log);
+        }
+        finally
+        {
+            _ = LibC.Close(log);
+        }
+    }
+
+    private int End(int ended)
+    {
+        FileStatus.Remove(_folders.NbdSocket);
+        FileStatus.Remove(_folders.ControlSocket);
+        Log($"{Describe(ended)}; supervisor {Environment.ProcessId} ends");
+        return ended == 0 ? 0 : 1;
+    }
+
+    private void Log(string text)
+    {
+        try
+        {
+            var descriptor = _logFile.Open();
+            EventLog.Append(descriptor, _time, "info", text);
+            _ = LibC.Close(descriptor);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or GodwitException)
+        {
+            // No room or no folder for the log: the worker matters more.
+        }
+    }
+
+    private static string Describe(int ended) => ended switch
+    {
+        0 => "worker stopped",
+        < 0 => $"worker killed by signal {-ended}",
+        _ => $"worker failed with exit code {ended}",
+    };
+}

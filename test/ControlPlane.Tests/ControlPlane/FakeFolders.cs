@@ -1,0 +1,119 @@
+using Godwit.Api;
+using Godwit.ControlPlane.Disks;
+
+namespace Godwit.ControlPlane.Tests.ControlPlane;
+
+/// <summary>A file system in memory. It outlives the daemon under test.</summary>
+internal sealed class FakeFolders : IFolders
+{
+    private readonly Lock _gate = new();
+    private readonly SortedSet<string> _files = new(StringComparer.Ordinal);
+    private readonly SortedSet<string> _folders = new(StringComparer.Ordinal) { "/", "/src", "/dst", "/denied", "/readonly" };
+
+    public long Available { get; set; } = 1L << 40;
+
+    /// <summary>Files whose deletion fails.</summary>
+    public HashSet<string> Stuck { get; } = [];
+
+    public string[] Files
+    {
+        get
+        {
+            lock (_gate)
+                return [.. _files];
+        }
+    }
+
+    public string[] Folders
+    {
+        get
+        {
+            lock (_gate)
+                return [.. _folders];
+        }
+    }
+
+    public void AddFile(string path)
+    {
+        lock (_gate)
+        {
+            if (!_folders.Contains(Path.GetDirectoryName(path)!))
+                throw new GodwitException(ErrorCode.NotFound, $"no folder for {path}");
+            if (!_files.Add(path))
+                throw new GodwitException(ErrorCode.AlreadyExists, $"{path} exists");
+        }
+    }
+
+    public string Resolve(string path)
+    {
+        if (!path.StartsWith('/'))
+            throw new GodwitException(ErrorCode.InvalidRequest, $"'{path}' is not an absolute path.");
+        if (path.StartsWith("/denied", StringComparison.Ordinal))
+            throw new GodwitException(ErrorCode.AccessDenied, $"'{path}' is outside the allowed folders.");
+        return Path.GetFullPath(path);
+    }
+
+    public string ResolveBootFile(string path) => Resolve(path);
+
+    public bool FileExists(string path)
+    {
+        lock (_gate)
+            return _files.Contains(path);
+    }
+
+    public bool FolderExists(string path)
+    {
+        lock (_gate)
+            return _folders.Contains(path);
+    }
+
+    public bool IsWritable(string folder) => !folder.StartsWith("/readonly", StringComparison.Ordinal);
+
+    public long AvailableBytes(string folder) => Available;
+
+    public string? FirstMissing(string folder)
+    {
+        string? missing = null;
+        for (var at = folder; !FolderExists(at); at = Path.GetDirectoryName(at)!)
+            missing = at;
+        return missing;
+    }
+
+    public void Create(string folder)
+    {
+        lock (_gate)
+        {
+            for (var at = folder; _folders.Add(at); at = Path.GetDirectoryName(at)!)
+            {
+            }
+        }
+    }
+
+    public void RemoveEmpty(string folder, string top)
+    {
+        lock (_gate)
+        {
+            for (var at = folder; at.StartsWith(top, StringComparison.Ordinal); at = Path.GetDirectoryName(at)!)
+            {
+                if (_files.Any(file => Path.GetDirectoryName(file) == at))
+                    return;
+                _folders.Remove(at);
+            }
+        }
+    }
+
+    public void DeleteFile(string path)
+    {
+        lock (_gate)
+        {
+            if (!Stuck.Contains(path))
+                _files.Remove(path);
+        }
+    }
+
+    public void Rename(string from, string to)
+    {
+        AddFile(to);
+        DeleteFile(from);
+    }
+}

@@ -1,0 +1,92 @@
+using System.Collections.Concurrent;
+using Godwit.Api;
+using Godwit.Api.Disks;
+using Godwit.Api.VirtualMachines;
+using Godwit.Api.Workers;
+using Godwit.ControlPlane.Disks;
+using Godwit.ControlPlane.VirtualMachines;
+
+namespace Godwit.ControlPlane.Tests.ControlPlane;
+
+/// <summary>QEMU processes in memory. They outlive the daemon under test.</summary>
+internal sealed class FakeRuntime(TimeProvider time) : IVirtualMachineRuntime
+{
+    private readonly ConcurrentDictionary<Guid, VirtualMachineState> _states = new();
+
+    /// <summary>Every start and stop, in order.</summary>
+    public ConcurrentQueue<string> Trace { get; } = new();
+
+    /// <summary>The guest ignores the request to shut down.</summary>
+    public bool IgnoresShutdown { get; set; }
+
+    /// <summary>Why QEMU does not start, if it does not.</summary>
+    public Problem? StartProblem { get; set; }
+
+    public VirtualMachineState this[Guid vm]
+    {
+        get => _states.GetValueOrDefault(vm, VirtualMachineState.Off);
+        set => _states[vm] = value;
+    }
+
+    public Task<RuntimeStatus> ObserveAsync(VirtualMachineRecord vm, CancellationToken cancellationToken) =>
+        Task.FromResult(this[vm.Id] is var state && state == VirtualMachineState.Off
+            ? new RuntimeStatus(state)
+            : new RuntimeStatus(state, null, "tcg", "no KVM here", 4711));
+
+    public Task StartAsync(VirtualMachineRecord vm, CancellationToken cancellationToken)
+    {
+        if (StartProblem is { } problem)
+            throw new GodwitException(problem);
+        Trace.Enqueue("start");
+        this[vm.Id] = VirtualMachineState.Running;
+        return Task.CompletedTask;
+    }
+
+    public async Task ShutDownAsync(VirtualMachineRecord vm, TimeSpan limit, CancellationToken cancellationToken)
+    {
+        if (!IgnoresShutdown)
+        {
+            Trace.Enqueue("shutdown");
+            this[vm.Id] = VirtualMachineState.Off;
+        }
+        var since = time.GetTimestamp();
+        while (this[vm.Id] != VirtualMachineState.Off)
+        {
+            if (time.GetElapsedTime(since) > limit)
+                throw new GodwitException(ErrorCode.Unavailable, "the guest did not shut down");
+            await Task.Delay(TimeSpan.FromMilliseconds(100), time, cancellationToken);
+        }
+    }
+
+    public Task TurnOffAsync(VirtualMachineRecord vm, CancellationToken cancellationToken)
+    {
+        Trace.Enqueue("turn off");
+        this[vm.Id] = VirtualMachineState.Off;
+        return Task.CompletedTask;
+    }
+
+    public Task ForgetAsync(Guid vm, CancellationToken cancellationToken)
+    {
+        Trace.Enqueue("forget");
+        return Task.CompletedTask;
+    }
+}
+
+/// <summary>Offline images in memory.</summary>
+internal sealed class FakeImages(FakeFolders folders) : IImages
+{
+    /// <summary>The path whose creation fails.</summary>
+    public string? Broken { get; set; }
+
+    public Task<ImageReport> DescribeAsync(string path, CancellationToken cancellationToken) => folders.FileExists(path)
+        ? Task.FromResult(new ImageReport(DiskFormat.VhdxDynamic, 1 << 30, FakeWorkers.Allocated))
+        : throw new GodwitException(ErrorCode.NotFound, $"'{path}' does not exist.");
+
+    public Task CreateAsync(string path, long size, DiskFormat format, CancellationToken cancellationToken)
+    {
+        if (path == Broken)
+            throw new GodwitException(ErrorCode.NoSpace, $"no room for '{path}'.");
+        folders.AddFile(path);
+        return Task.CompletedTask;
+    }
+}
