@@ -87,9 +87,7 @@ public sealed class InteropTests : IAsyncDisposable
             assert sum(entries[0::2]) == h.get_size(), entries
             print("done")
             """;
-        var script = _folder.File("script.py");
-        await File.WriteAllTextAsync(script, Script);
-        var result = await Tool.RunAsync("nbdsh", "--base-allocation", "-u", _server.Uri(), script);
+        var result = await Tool.RunAsync("nbdsh", "--base-allocation", "-u", _server.Uri(), "-c", Script);
         Assert.Equal("done", result.Succeeded().Output.Trim());
     }
 
