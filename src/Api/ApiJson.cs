@@ -27,5 +27,4 @@ namespace Godwit.Api;
 [JsonSerializable(typeof(WorkerRequest))]
 [JsonSerializable(typeof(WorkerReply))]
 [JsonSerializable(typeof(WorkerConfig))]
-[JsonSerializable(typeof(ImageReport))]
 public sealed partial class ApiJson : JsonSerializerContext;

@@ -69,7 +69,7 @@ public sealed partial class GodwitClient : IDisposable
     /// <summary>Removes a VM from the host.</summary>
     /// <param name="name">Its name.</param>
     /// <param name="deleteDisks">Delete its image files too.</param>
-    /// <param name="force">Turn it off first when it runs.</param>
+    /// <param name="force">Turn it off first when it is not off.</param>
     /// <param name="cancellationToken">Gives up waiting.</param>
     public Task RemoveVirtualMachineAsync(string name, bool deleteDisks, bool force, CancellationToken cancellationToken)
     {

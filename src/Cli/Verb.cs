@@ -33,8 +33,9 @@ internal sealed class Verb(string name, string description, string example) : Co
     /// <summary>The words that lead to a command: "godwit vm list".</summary>
     public static string PathOf(Command command)
     {
+        // The root takes its own name from the process, which a link or a test may have renamed.
         var parent = command.Parents.OfType<Command>().FirstOrDefault();
-        return parent is null ? command.Name : $"{PathOf(parent)} {command.Name}";
+        return parent is null ? "godwit" : $"{PathOf(parent)} {command.Name}";
     }
 
     private async Task<int> RunAsync(Session session, Func<Session, CancellationToken, Task<int>> run)

@@ -1,3 +1,6 @@
+using System.Diagnostics;
+using System.Reflection;
+
 namespace Godwit.Testing;
 
 /// <summary>Counts what synchronous code allocates.</summary>
@@ -18,4 +21,8 @@ public static class Allocations
 
         return fewest;
     }
+
+    /// <summary>The object's code was compiled without optimization.</summary>
+    public static bool IsDebugBuild(object code) =>
+        code.GetType().Assembly.GetCustomAttribute<DebuggableAttribute>()?.IsJITOptimizerDisabled ?? false;
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Godwit.Api.Disks;
 using Godwit.Cli.Text;
 using Godwit.Storage;
 using Godwit.Storage.Formats;
@@ -12,20 +13,22 @@ internal static class DiskCheck
     public static Verb Create(Shell shell, GlobalOptions global)
     {
         var path = DiskCommands.PathArgument();
-        var verb = new Verb("check", "Examines an image file and lists everything that is wrong; never writes", "godwit disk check data.vhdx") { path };
+        var format = DiskCommands.ExpectedFormatOption();
+        var verb = new Verb("check", "Examines an image file and lists everything that is wrong; never writes", "godwit disk check data.vhdx") { path, format };
         verb.AddJson("Write the findings as JSON");
-        verb.Does(shell, global, (session, cancellationToken) => RunAsync(session, session.Shell.AbsolutePath(session.Get(path)), cancellationToken));
+        verb.Does(shell, global, (session, cancellationToken) => RunAsync(
+            session, session.Shell.AbsolutePath(session.Get(path)), session.Get(format), cancellationToken));
         return verb;
     }
 
-    private static async Task<int> RunAsync(Session session, string path, CancellationToken cancellationToken)
+    private static async Task<int> RunAsync(Session session, string path, DiskFormat? format, CancellationToken cancellationToken)
     {
         try
         {
-            var report = await ExamineAsync(path, cancellationToken);
+            var report = await ExamineAsync(path, format, cancellationToken);
             if (!session.TryWriteJson(report, JsonText.Own.DiskCheckReport))
                 Write(session, report);
-            return report.Clean ? ExitCode.Ok : ExitCode.Failed;
+            return report.Sound ? ExitCode.Ok : ExitCode.Failed;
         }
         catch (StorageException e) when (e.Kind != StorageErrorKind.NotFound)
         {
@@ -34,30 +37,40 @@ internal static class DiskCheck
         }
     }
 
-    private static async Task<DiskCheckReport> ExamineAsync(string path, CancellationToken cancellationToken)
+    private static async Task<DiskCheckReport> ExamineAsync(string path, DiskFormat? format, CancellationToken cancellationToken)
     {
         try
         {
-            var report = await DiskImage.CheckAsync(path, cancellationToken);
-            var findings = report.Findings.Select(found => new DiskFinding(found.Severity.ToString(), found.Offset, found.Message)).ToList();
-            return new DiskCheckReport(path, report.Findings.All(found => found.Severity != CheckSeverity.Error), findings);
+            await ImageNames.RequireContentAsync(path, format, cancellationToken);
+            var report = await DiskImage.CheckAsync(path, ImageFormats.ToImage(format), cancellationToken);
+            var findings = report.Findings.Select(found => new DiskFinding(found.Severity, found.Offset, found.Message)).ToList();
+            return new DiskCheckReport(
+                path, report.IsSound, report.Errors, report.Warnings, report.TotalBlocks, report.AllocatedBlocks, findings);
         }
         catch (StorageException e) when (e.Kind == StorageErrorKind.Corrupt)
         {
             // Too broken to go on examining: that is a finding too.
-            return new DiskCheckReport(path, false, [new DiskFinding(nameof(CheckSeverity.Error), e.Offset, e.Reason)]);
+            return new DiskCheckReport(path, false, 1, 0, 0, 0, [new DiskFinding(CheckSeverity.Error, e.Offset, e.Reason)]);
         }
     }
 
     private static void Write(Session session, DiskCheckReport report)
     {
         foreach (var finding in report.Findings)
-        {
-            var where = finding.Offset is long offset ? string.Create(CultureInfo.InvariantCulture, $" at offset {offset} (0x{offset:x})") : "";
-            var word = finding.Severity.ToLowerInvariant();
-            session.Shell.Out.WriteLine(Printable.From($"{word}: {finding.Message}{where}"));
-        }
+            session.Shell.Out.WriteLine(Line(session, finding));
+        var count = report.Errors == 1 ? "1 error" : string.Create(CultureInfo.InvariantCulture, $"{report.Errors} errors");
+        session.Talk.Say(report.Sound ? $"{report.Path}: no errors found" : $"{report.Path}: {count}; keep a copy before repairing it");
+    }
 
-        session.Talk.Say(report.Clean ? $"{report.Path}: no errors found" : $"{report.Path}: has errors; keep a copy before repairing it");
+    private static string Line(Session session, DiskFinding finding)
+    {
+        var (word, colour) = finding.Severity switch
+        {
+            CheckSeverity.Error => ("error", session.Paint.Red),
+            CheckSeverity.Warning => ("warning", (Func<string, string>)session.Paint.Yellow),
+            _ => ("note", session.Paint.Dim),
+        };
+        var where = finding.Offset is long offset ? string.Create(CultureInfo.InvariantCulture, $" at offset {offset} (0x{offset:x})") : "";
+        return $"{colour(word)}{where}: {Printable.From(finding.Message)}";
     }
 }

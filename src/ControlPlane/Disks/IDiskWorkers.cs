@@ -12,8 +12,9 @@ public interface IDiskWorkers
     /// <exception cref="GodwitException"><see cref="ErrorCode.Unavailable"/> when it cannot be started.</exception>
     Task EnsureAsync(VirtualMachineRecord vm, CancellationToken cancellationToken);
 
-    /// <summary>Whether something listens where the VM's worker should; quick, and no promise about the next moment.</summary>
-    Task<bool> IsListeningAsync(Guid vm, CancellationToken cancellationToken);
+    /// <summary>Whether somebody keeps a worker running for the VM; quick, and no promise about the next moment. False also
+    /// for a worker that has lost its supervisor: it serves, but nobody would start it again.</summary>
+    Task<bool> IsSupervisedAsync(Guid vm, CancellationToken cancellationToken);
 
     /// <summary>Asks the worker once.</summary>
     /// <returns>The reply, which may hold a problem.</returns>

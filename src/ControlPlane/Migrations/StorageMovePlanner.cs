@@ -78,7 +78,7 @@ internal sealed class StorageMovePlanner(VirtualMachineParts parts)
 
     private async Task<WorkerStatus?> StatusAsync(VirtualMachineRecord vm, CancellationToken cancellationToken)
     {
-        if (!await parts.Workers.IsListeningAsync(vm.Id, cancellationToken).ConfigureAwait(false))
+        if (!await parts.Workers.IsSupervisedAsync(vm.Id, cancellationToken).ConfigureAwait(false))
         {
             return null;
         }

@@ -4,7 +4,8 @@ using Godwit.Api.VirtualMachines;
 namespace Godwit.ControlPlane.VirtualMachines;
 
 /// <summary>The QEMU processes of VMs. Implemented by the host.</summary>
-/// <remarks>Thread-safe. The state is always observed, never remembered, so that a restarted daemon finds what runs.</remarks>
+/// <remarks>Thread-safe. The state is always observed, never remembered, so that a restarted daemon finds what runs.
+/// A VM that stopped on a disk error is let go on by the runtime itself as soon as the disk answers.</remarks>
 public interface IVirtualMachineRuntime
 {
     /// <summary>What the VM is doing; adopts a QEMU that a former daemon started. Never throws for a QEMU that is gone or mute.</summary>
@@ -14,14 +15,12 @@ public interface IVirtualMachineRuntime
     /// <exception cref="GodwitException">QEMU did not start; nothing of it is left.</exception>
     Task StartAsync(VirtualMachineRecord vm, CancellationToken cancellationToken);
 
-    /// <summary>Asks the guest to shut down and returns without waiting for it.</summary>
-    Task RequestShutdownAsync(VirtualMachineRecord vm, CancellationToken cancellationToken);
+    /// <summary>Asks the guest to shut down and waits until QEMU is gone. It is not turned off when the limit passes.</summary>
+    /// <exception cref="GodwitException"><see cref="ErrorCode.Unavailable"/> when it did not shut down in time.</exception>
+    Task ShutDownAsync(VirtualMachineRecord vm, TimeSpan limit, CancellationToken cancellationToken);
 
     /// <summary>Ends QEMU and returns when it is gone.</summary>
     Task TurnOffAsync(VirtualMachineRecord vm, CancellationToken cancellationToken);
-
-    /// <summary>Lets a VM that stopped on a disk error go on.</summary>
-    Task ContinueAsync(VirtualMachineRecord vm, CancellationToken cancellationToken);
 
     /// <summary>Removes what is kept for the VM besides its disks.</summary>
     Task ForgetAsync(Guid vm, CancellationToken cancellationToken);

@@ -1,5 +1,4 @@
 using Godwit.Api;
-using Godwit.Api.VirtualMachines;
 using Godwit.Api.Workers;
 using Godwit.ControlPlane.Jobs;
 
@@ -7,7 +6,7 @@ namespace Godwit.ControlPlane.VirtualMachines;
 
 /// <summary>
 /// Makes processes follow from what is observed: a VM that runs has a worker, a VM that is off has none (unless a job needs
-/// it), a VM that stopped on a disk error goes on when its disks are back. Looks at how things are, not at what changed, so a
+/// it), the record of a disk's path follows the worker's. Looks at how things are, not at what changed, so a
 /// missed event or a restart of the daemon costs nothing.
 /// </summary>
 /// <param name="parts">What VMs are made of.</param>
@@ -40,29 +39,24 @@ public sealed class Reconciler(VirtualMachineParts parts, JobRunner jobs, Action
     private async Task ReconcileAsync(VirtualMachineRecord vm, CancellationToken cancellationToken)
     {
         var status = await parts.Runtime.ObserveAsync(vm, cancellationToken).ConfigureAwait(false);
-        var listening = await parts.Workers.IsListeningAsync(vm.Id, cancellationToken).ConfigureAwait(false);
+        var supervised = await parts.Workers.IsSupervisedAsync(vm.Id, cancellationToken).ConfigureAwait(false);
         if (status.IsOff)
         {
-            if (listening && jobs.ActiveJob(vm.Id) is null)
+            if (supervised && jobs.ActiveJob(vm.Id) is null)
             {
                 tell(vm, "is off; its disk worker is stopped");
                 await parts.Workers.StopAsync(vm.Id, cancellationToken).ConfigureAwait(false);
             }
             return;
         }
-        if (!listening)
+        if (!supervised)
         {
-            tell(vm, "runs without a disk worker; starting one");
+            tell(vm, "runs and nobody looks after its disk worker; starting a supervisor");
             await parts.Workers.EnsureAsync(vm, cancellationToken).ConfigureAwait(false);
         }
         if (jobs.ActiveJob(vm.Id) is null)
         {
             await FollowPathsAsync(vm, cancellationToken).ConfigureAwait(false);
-        }
-        if (status.State == VirtualMachineState.PausedCritical)
-        {
-            tell(vm, "had stopped on a disk error; continued");
-            await parts.Runtime.ContinueAsync(vm, cancellationToken).ConfigureAwait(false);
         }
     }
 

@@ -75,8 +75,22 @@ internal sealed class VirtualMachineCreation(
             disks.Add(await CheckDiskAsync($"disk{disks.Count}", path, disk, cancellationToken).ConfigureAwait(false));
         }
         return new VirtualMachineRecord(
-            Guid.NewGuid(), spec.Name, spec.Memory, spec.Cpus, disks, BootFile(spec.Kernel, "kernel"),
+            NewId(), spec.Name, spec.Memory, spec.Cpus, disks, BootFile(spec.Kernel, "kernel"),
             BootFile(spec.Initrd, "initial RAM disk"), spec.Append, SerialFile(spec.Serial));
+    }
+
+    /// <summary>The first eight digits are unique too: they name the VM's folder of sockets, whose paths must be short.</summary>
+    private Guid NewId()
+    {
+        var taken = vms.List().Select(vm => vm.Id.ToString("N")[..8]).ToHashSet(StringComparer.Ordinal);
+        while (true)
+        {
+            var id = Guid.NewGuid();
+            if (!taken.Contains(id.ToString("N")[..8]))
+            {
+                return id;
+            }
+        }
     }
 
     private async Task<Disk> CheckDiskAsync(string name, string path, DiskSpec disk, CancellationToken cancellationToken)

@@ -106,13 +106,14 @@ public sealed class VirtualMachineOperations(VirtualMachineParts parts, JobRunne
         return await GetAsync(name, cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Removes a VM that is off. Its disk files stay unless asked otherwise.</summary>
+    /// <summary>Removes a VM. Its disk files stay unless asked otherwise.</summary>
     /// <param name="name">Its name.</param>
     /// <param name="deleteDisks">Delete the disk files too.</param>
+    /// <param name="force">Turn it off first when it is not off.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <exception cref="GodwitException"><see cref="ErrorCode.WrongState"/> when it is not off,
     /// <see cref="ErrorCode.Busy"/> when a job works on it.</exception>
-    public async Task RemoveAsync(string name, bool deleteDisks, CancellationToken cancellationToken)
+    public async Task RemoveAsync(string name, bool deleteDisks, bool force, CancellationToken cancellationToken)
     {
         var id = parts.Vms.Get(name).Id;
         using var passage = await parts.Gates.EnterAsync(id, cancellationToken).ConfigureAwait(false);
@@ -123,7 +124,11 @@ public sealed class VirtualMachineOperations(VirtualMachineParts parts, JobRunne
         }
         if (!(await parts.Runtime.ObserveAsync(vm, cancellationToken).ConfigureAwait(false)).IsOff)
         {
-            throw new GodwitException(ErrorCode.WrongState, $"VM '{vm.Name}' is not off.", "Stop it first.");
+            if (!force)
+            {
+                throw new GodwitException(ErrorCode.WrongState, $"VM '{vm.Name}' is not off.", "Stop it first.");
+            }
+            await parts.Runtime.TurnOffAsync(vm, cancellationToken).ConfigureAwait(false);
         }
         await parts.Workers.StopAsync(id, cancellationToken).ConfigureAwait(false);
         parts.Vms.Remove(id);
@@ -178,18 +183,7 @@ public sealed class VirtualMachineOperations(VirtualMachineParts parts, JobRunne
         _transitions[vm.Id] = VirtualMachineState.Stopping;
         try
         {
-            await parts.Runtime.RequestShutdownAsync(vm, cancellationToken).ConfigureAwait(false);
-            var since = time.GetTimestamp();
-            while (!(await parts.Runtime.ObserveAsync(vm, cancellationToken).ConfigureAwait(false)).IsOff)
-            {
-                if (time.GetElapsedTime(since) > limit)
-                {
-                    throw new GodwitException(
-                        ErrorCode.Unavailable, $"VM '{vm.Name}' did not shut down within {limit.TotalSeconds:0} s.",
-                        "Wait longer, or turn it off: 'godwit vm stop --turn-off'.");
-                }
-                await Task.Delay(PollInterval, time, cancellationToken).ConfigureAwait(false);
-            }
+            await parts.Runtime.ShutDownAsync(vm, limit, cancellationToken).ConfigureAwait(false);
         }
         finally
         {

@@ -33,6 +33,15 @@ public static class LocalFolder
             throw Errno.Last(from, "rename");
     }
 
+    /// <summary>Removes a file's name; has no effect when there is none.</summary>
+    /// <param name="path">The file. Whoever has it open keeps it until closed.</param>
+    /// <exception cref="StorageException">The folder does not allow it, or <paramref name="path"/> is a folder.</exception>
+    public static void Remove(string path)
+    {
+        if (LibC.Unlink(path) < 0 && Marshal.GetLastPInvokeError() != Errno.NoEntry)
+            throw Errno.Last(path, "remove");
+    }
+
     /// <summary>Makes names created, changed and removed in a folder survive a power cut.</summary>
     /// <param name="folder">The folder.</param>
     /// <exception cref="StorageException">The folder cannot be opened or flushed.</exception>
@@ -74,8 +83,7 @@ public static class LocalFolder
     public static void WriteAtomically(string path, ReadOnlySpan<byte> content)
     {
         var draft = path + ".new";
-        if (LibC.Unlink(draft) < 0 && Marshal.GetLastPInvokeError() != Errno.NoEntry)
-            throw Errno.Last(draft, "remove");
+        Remove(draft);
         using (var descriptor = FileDescriptor.Open(draft, LibC.OpenReadWrite | LibC.OpenCreate | LibC.OpenExclusive))
         {
             try

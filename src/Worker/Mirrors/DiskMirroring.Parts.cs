@@ -62,6 +62,7 @@ internal sealed partial class DiskMirroring
         BlockSize = _sourceImage.BlockSize,
         LogicalSectorSize = _sourceImage.LogicalSectorSize,
         PhysicalSectorSize = _sourceImage.PhysicalSectorSize,
+        Identifier = _sourceImage.Identifier,
     };
 
     private async Task AttachAsync(WorkerMirrorConfig mirror, DirtyBitmap bitmap, CancellationToken cancellationToken)
@@ -86,7 +87,7 @@ internal sealed partial class DiskMirroring
         }
         catch
         {
-            running.Dispose();
+            await running.DisposeAsync().ConfigureAwait(false);
             await target.DisposeAsync().ConfigureAwait(false);
             throw;
         }
@@ -143,7 +144,7 @@ internal sealed partial class DiskMirroring
     {
         try
         {
-            running.Dispose();
+            await running.DisposeAsync().ConfigureAwait(false);
             await running.Target.DisposeAsync().ConfigureAwait(false);
         }
         catch (StorageException e)

@@ -107,7 +107,7 @@ internal sealed partial class DiskMirroring
         await running.StopAsync().ConfigureAwait(false);
         _last = running.Progress with { State = MirrorState.Switched };
         _running = null;
-        running.Dispose();
+        await running.DisposeAsync().ConfigureAwait(false);
         try
         {
             FileStatus.Remove(_context.BitmapPath);

@@ -35,10 +35,8 @@ internal sealed partial class DiskMirroring
     /// <summary>How the mirror stands, if there is one.</summary>
     internal MirrorStatus? Status()
     {
-        var progress = _running?.Progress ?? _last;
-        var mirror = Mirror;
-        var failure = _failure ?? (progress?.State == MirrorState.Failed ? Reason(_running) : null);
-        return MirrorReport.Of(mirror is { Failure: null } && failure is not null ? mirror with { Failure = failure } : mirror, progress);
+        var running = _running;
+        return MirrorReport.Of(Mirror, running?.Progress ?? _last, _failure ?? running?.Problem);
     }
 
     /// <summary>Carries on with the mirror an earlier worker had started, before the first request is served.</summary>
@@ -138,7 +136,7 @@ internal sealed partial class DiskMirroring
             return;
         if (running.Device.State == MirrorDiskState.Failed)
         {
-            await GiveUpAsync(Reason(running)!).ConfigureAwait(false);
+            await GiveUpAsync(running.Problem!).ConfigureAwait(false);
         }
         else if (!FileStatus.Is(mirror.UnfinishedPath, identity))
         {
@@ -169,12 +167,6 @@ internal sealed partial class DiskMirroring
         if (_running is null && mirror is { SwitchedFrom: null, Failure: null })
             await StartOverAsync(mirror, CancellationToken.None).ConfigureAwait(false);
     }
-
-    private static Problem? Reason(RunningMirror? running) => running is null
-        ? null
-        : running.Device.Failure is StorageException error
-            ? Problems.Of(error)
-            : new Problem(ErrorCode.IoFailed, "the mirror's target failed");
 
     private static GodwitException NoMirror(string disk, Guid job) =>
         new(ErrorCode.NotFound, $"disk {disk} has no mirror of job {job}");

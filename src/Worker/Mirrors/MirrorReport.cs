@@ -1,3 +1,4 @@
+using Godwit.Api;
 using Godwit.Api.Workers;
 using Godwit.Storage.Mirror;
 
@@ -13,7 +14,8 @@ internal static class MirrorReport
     /// <summary>The status of a recorded mirror.</summary>
     /// <param name="mirror">The record, or null when there is none.</param>
     /// <param name="progress">The counters, if this process has run it.</param>
-    internal static MirrorStatus? Of(WorkerMirrorConfig? mirror, MirrorProgress? progress)
+    /// <param name="problem">What the running mirror complains about.</param>
+    internal static MirrorStatus? Of(WorkerMirrorConfig? mirror, MirrorProgress? progress, Problem? problem)
     {
         if (mirror is null)
             return null;
@@ -25,7 +27,14 @@ internal static class MirrorReport
             _ => seen.State,
         };
         return new MirrorStatus(
-            mirror.JobId, state, mirror.TargetPath, seen.BytesCopied, seen.BytesLeft, seen.BytesVerified, seen.BytesToVerify, mirror.Failure);
+            mirror.JobId,
+            state,
+            mirror.TargetPath,
+            seen.BytesCopied,
+            seen.BytesLeft,
+            seen.BytesVerified,
+            seen.BytesToVerify,
+            mirror.Failure ?? problem);
     }
 
     /// <summary>The state as a host knows it.</summary>

@@ -1,11 +1,13 @@
+using Godwit.Api;
 using Godwit.Storage;
 using Godwit.Storage.Mirror;
+using Godwit.Worker.Control;
 using Godwit.Worker.Logging;
 
 namespace Godwit.Worker.Mirrors;
 
-/// <summary>A mirror while this process works on it: the device in front of both sides, and the thread that copies.</summary>
-internal sealed class RunningMirror : IDisposable
+/// <summary>A mirror while this process works on it: the device in front of both sides, and the copy.</summary>
+internal sealed class RunningMirror : IAsyncDisposable
 {
     private readonly BackgroundCopy _copy;
     private readonly BandwidthLimit _limit;
@@ -24,7 +26,7 @@ internal sealed class RunningMirror : IDisposable
         Source = source;
         Target = target;
         _bitmap = bitmap;
-        Device = new MirrorDisk(source, target, bitmap);
+        Device = new MirrorDisk(source, target, bitmap, time);
         _limit = new BandwidthLimit(bytesPerSecond, time);
         _copy = new BackgroundCopy(Device, _limit, time);
     }
@@ -39,13 +41,20 @@ internal sealed class RunningMirror : IDisposable
     internal MirrorDisk Device { get; }
 
     /// <summary>Counters and state now.</summary>
-    internal MirrorProgress Progress => new(
-        Device.State.ToApi(), _copy.BytesCopied, _bitmap.DirtyBytes, _copy.BytesVerified, _copy.BytesToVerify);
+    internal MirrorProgress Progress
+    {
+        get
+        {
+            var copy = _copy.Progress;
+            return new MirrorProgress(Device.State.ToApi(), copy.Copied, copy.Left, copy.Verified, copy.ToVerify);
+        }
+    }
 
-    /// <summary>Starts copying on a thread of its own: reads and writes of files block it for most of its life.</summary>
-    internal void Start(EventLog log, string name) =>
-        _copying = Task.Factory.StartNew(
-            () => CopyAsync(log, name), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default).Unwrap();
+    /// <summary>Why the mirror has failed, or what it is waiting out.</summary>
+    internal Problem? Problem => Device.Problem is { } error ? Problems.Of(error) : null;
+
+    /// <summary>Starts copying, on the thread pool.</summary>
+    internal void Start(EventLog log, string name) => _copying = CopyAsync(log, name);
 
     /// <summary>Changes the copy's rate limit.</summary>
     internal void Limit(long? bytesPerSecond) => _limit.BytesPerSecond = bytesPerSecond;
@@ -58,8 +67,9 @@ internal sealed class RunningMirror : IDisposable
     }
 
     /// <summary>Lets go of the bitmap; the copy has been stopped and the device is not served any more. Both sides stay open.</summary>
-    public void Dispose()
+    public async ValueTask DisposeAsync()
     {
+        await Device.DisposeAsync().ConfigureAwait(false);
         _bitmap.Dispose();
         _stop.Dispose();
     }

@@ -9,8 +9,13 @@ internal sealed record CliResult(int Code, string Out, string Error);
 /// <summary>Runs command lines inside the test.</summary>
 internal sealed class CliRun : IDisposable
 {
-    private readonly LockedWriter _out = new();
-    private readonly LockedWriter _error = new();
+    private readonly LockedWriter _out = new(null);
+    private readonly LockedWriter _error;
+
+    public CliRun() => _error = new LockedWriter(text => OnTalk?.Invoke(text));
+
+    /// <summary>Sees each piece of talk as it is written.</summary>
+    public Action<string>? OnTalk { get; init; }
 
     public bool Terminal { get; init; }
 
@@ -44,7 +49,13 @@ internal sealed class CliRun : IDisposable
     {
         private readonly Lock _gate = new();
 
-        public LockedWriter() => NewLine = "\n";
+        private readonly Action<string>? _written;
+
+        public LockedWriter(Action<string>? written)
+        {
+            _written = written;
+            NewLine = "\n";
+        }
 
         public override void Write(char value)
         {
@@ -56,13 +67,10 @@ internal sealed class CliRun : IDisposable
         {
             lock (_gate)
                 base.Write(value);
+            _written?.Invoke(value ?? "");
         }
 
-        public override void WriteLine(string? value)
-        {
-            lock (_gate)
-                base.Write(value + "\n");
-        }
+        public override void WriteLine(string? value) => Write(value + "\n");
 
         public override string ToString()
         {

@@ -64,9 +64,12 @@ public sealed class TextTests
     public void A_written_size_reads_back_to_within_its_rounding() => Gen.Long[0, 1L << 60].Sample(
         bytes =>
         {
-            Assert.True(ByteSize.TryParse(ByteSize.Format(bytes).Replace(" ", "", StringComparison.Ordinal).Replace(".", ".0", StringComparison.Ordinal)
-                .Replace(".0", ".", StringComparison.Ordinal), out var read) || bytes >= 1024);
-            Assert.True(read == 0 || Math.Abs(read - bytes) <= Math.Max(0.06 * bytes, 0));
+            var typed = ByteSize.Format(bytes).Replace(" ", "", StringComparison.Ordinal);
+            // One decimal of a KiB is no whole number of bytes; the size is then rightly refused.
+            if (ByteSize.TryParse(typed, out var read))
+                Assert.InRange(Math.Abs(read - bytes), 0, bytes * 0.05);
+            else
+                Assert.Contains('.', typed);
         },
         iter: 2_000);
 

@@ -25,6 +25,7 @@ internal sealed class FakeHost : IAsyncDisposable
         Folders = new FakeFolders();
         Workers = new FakeWorkers(Folders);
         Images = new FakeImages(Folders);
+        Runtime = new FakeRuntime(Time);
         StartDaemon();
     }
 
@@ -34,7 +35,7 @@ internal sealed class FakeHost : IAsyncDisposable
 
     public FakeWorkers Workers { get; }
 
-    public FakeRuntime Runtime { get; } = new();
+    public FakeRuntime Runtime { get; }
 
     public FakeImages Images { get; }
 

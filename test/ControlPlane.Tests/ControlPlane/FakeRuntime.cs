@@ -9,7 +9,7 @@ using Godwit.ControlPlane.VirtualMachines;
 namespace Godwit.ControlPlane.Tests.ControlPlane;
 
 /// <summary>QEMU processes in memory. They outlive the daemon under test.</summary>
-internal sealed class FakeRuntime : IVirtualMachineRuntime
+internal sealed class FakeRuntime(TimeProvider time) : IVirtualMachineRuntime
 {
     private readonly ConcurrentDictionary<Guid, VirtualMachineState> _states = new();
 
@@ -42,27 +42,26 @@ internal sealed class FakeRuntime : IVirtualMachineRuntime
         return Task.CompletedTask;
     }
 
-    public Task RequestShutdownAsync(VirtualMachineRecord vm, CancellationToken cancellationToken)
+    public async Task ShutDownAsync(VirtualMachineRecord vm, TimeSpan limit, CancellationToken cancellationToken)
     {
         if (!IgnoresShutdown)
         {
             Trace.Enqueue("shutdown");
             this[vm.Id] = VirtualMachineState.Off;
         }
-        return Task.CompletedTask;
+        var since = time.GetTimestamp();
+        while (this[vm.Id] != VirtualMachineState.Off)
+        {
+            if (time.GetElapsedTime(since) > limit)
+                throw new GodwitException(ErrorCode.Unavailable, "the guest did not shut down");
+            await Task.Delay(TimeSpan.FromMilliseconds(100), time, cancellationToken);
+        }
     }
 
     public Task TurnOffAsync(VirtualMachineRecord vm, CancellationToken cancellationToken)
     {
         Trace.Enqueue("turn off");
         this[vm.Id] = VirtualMachineState.Off;
-        return Task.CompletedTask;
-    }
-
-    public Task ContinueAsync(VirtualMachineRecord vm, CancellationToken cancellationToken)
-    {
-        Trace.Enqueue("continue");
-        this[vm.Id] = VirtualMachineState.Running;
         return Task.CompletedTask;
     }
 

@@ -65,7 +65,7 @@ internal sealed class FakeWorkers(FakeFolders folders) : IDiskWorkers
         return Task.CompletedTask;
     }
 
-    public Task<bool> IsListeningAsync(Guid vm, CancellationToken cancellationToken) => Task.FromResult(Find(vm)?.Running == true);
+    public Task<bool> IsSupervisedAsync(Guid vm, CancellationToken cancellationToken) => Task.FromResult(Find(vm)?.Running == true);
 
     public async Task<WorkerReply> AskAsync(Guid vm, WorkerRequest request, CancellationToken cancellationToken)
     {

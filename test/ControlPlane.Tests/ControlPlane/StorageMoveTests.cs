@@ -88,7 +88,7 @@ public sealed class StorageMoveTests
         var job = await host.Moves.SubmitAsync("vm", new StorageMoveRequest("/dst"), Token);
         var e = await Assert.ThrowsAsync<GodwitException>(() => host.Moves.SubmitAsync("vm", new StorageMoveRequest("/dst"), Token));
         Assert.Equal(ErrorCode.Busy, e.Problem.Code);
-        e = await Assert.ThrowsAsync<GodwitException>(() => host.Operations.RemoveAsync("vm", false, Token));
+        e = await Assert.ThrowsAsync<GodwitException>(() => host.Operations.RemoveAsync("vm", false, false, Token));
         Assert.Equal(ErrorCode.Busy, e.Problem.Code);
         Assert.Equal(job.Id, (await host.Operations.GetAsync("vm", Token)).JobId);
         await host.EndAsync(job.Id);

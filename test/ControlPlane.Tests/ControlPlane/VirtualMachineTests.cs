@@ -126,15 +126,26 @@ public sealed class VirtualMachineTests
     {
         await using var host = new FakeHost();
         var vm = await host.AddVmAsync();
-        var e = await Assert.ThrowsAsync<GodwitException>(() => host.Operations.RemoveAsync("vm", delete, Token));
+        var e = await Assert.ThrowsAsync<GodwitException>(() => host.Operations.RemoveAsync("vm", delete, false, Token));
         Assert.Equal(ErrorCode.WrongState, e.Problem.Code);
         await host.Operations.StopAsync("vm", new StopRequest(true), Token);
-        await host.Operations.RemoveAsync("vm", delete, Token);
+        await host.Operations.RemoveAsync("vm", delete, false, Token);
         Assert.Equal(!delete, host.Folders.FileExists("/src/vm0.vhdx"));
         Assert.Null(await host.Parts.Ownership.ReadAsync(vm.Id, Token));
         Assert.Contains("forget", host.Runtime.Trace);
         e = await Assert.ThrowsAsync<GodwitException>(() => host.Operations.GetAsync("vm", Token));
         Assert.Equal(ErrorCode.NotFound, e.Problem.Code);
+    }
+
+    [Fact(Timeout = 20_000)]
+    public async Task Removal_by_force_turns_the_VM_off_first()
+    {
+        await using var host = new FakeHost();
+        var vm = await host.AddVmAsync();
+        await host.Operations.RemoveAsync("vm", false, true, Token);
+        Assert.Contains("turn off", host.Runtime.Trace);
+        Assert.False(host.Workers.Find(vm.Id)!.Running);
+        Assert.Empty(await host.Operations.ListAsync(Token));
     }
 
     [Fact(Timeout = 20_000)]
@@ -148,15 +159,13 @@ public sealed class VirtualMachineTests
     }
 
     [Fact(Timeout = 20_000)]
-    public async Task A_lost_supervisor_is_started_again_and_a_stopped_guest_goes_on()
+    public async Task A_lost_supervisor_is_started_again()
     {
         await using var host = new FakeHost();
         var vm = await host.AddVmAsync();
         host.Workers.Kill(vm.Id);
-        host.Runtime[vm.Id] = VirtualMachineState.PausedCritical;
         await host.Reconciler.ReconcileAsync(Token);
         Assert.True(host.Workers.Find(vm.Id)!.Running);
-        Assert.Equal(VirtualMachineState.Running, host.Runtime[vm.Id]);
         var told = host.Told.Count;
         await host.Reconciler.ReconcileAsync(Token);
         Assert.Equal(told, host.Told.Count);

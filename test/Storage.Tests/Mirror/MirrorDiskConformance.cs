@@ -31,7 +31,8 @@ internal sealed class CheckedMirror(MirrorRig rig) : DelegatingBlockDevice(rig.D
 public sealed class CopyingMirrorConformance : DiskConformance
 {
     protected override ValueTask<DiskUnderTest> CreateAsync(long size) =>
-        new(new DiskUnderTest(new CheckedMirror(MirrorRig.Create(MirrorRig.Empty(size), MirrorRig.Empty(size)))));
+        new(new DiskUnderTest(new CheckedMirror(
+            MirrorRig.Create(MirrorRig.Empty(size), MirrorRig.Empty(size), new MirrorSetup { Plain = true }))));
 }
 
 public sealed class MirrorUnderCopyConformance : DiskConformance
@@ -55,7 +56,7 @@ public sealed class VerifiedMirrorConformance : DiskConformance
 #endif
     protected override async ValueTask<DiskUnderTest> CreateAsync(long size)
     {
-        var rig = MirrorRig.Create(MirrorRig.Empty(size), MirrorRig.Empty(size));
+        var rig = MirrorRig.Create(MirrorRig.Empty(size), MirrorRig.Empty(size), new MirrorSetup { Plain = true });
         rig.Start();
         await rig.UntilAsync(MirrorDiskState.Verified);
         return new DiskUnderTest(new CheckedMirror(rig));

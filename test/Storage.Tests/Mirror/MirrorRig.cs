@@ -18,8 +18,8 @@ internal sealed class MirrorRig : IAsyncDisposable
     {
         SourceFile = new FaultyFile(source);
         TargetFile = new FaultyFile(target);
-        Source = RawDisk.Open(SourceFile);
-        Target = RawDisk.Open(TargetFile);
+        Source = RawDisk.Open(setup.Plain ? source : SourceFile);
+        Target = RawDisk.Open(setup.Plain ? target : TargetFile);
         Bitmap = bitmap;
         Limit = new BandwidthLimit(setup.BytesPerSecond, setup.Time);
         Disk = new MirrorDisk(Source, Target, bitmap, setup.Time, setup.Options);
@@ -124,4 +124,7 @@ internal sealed record MirrorSetup
     public int Chunk { get; init; } = 1 << 20;
 
     public long? BytesPerSecond { get; init; }
+
+    /// <summary>Without the files that can fail, whose methods allocate.</summary>
+    public bool Plain { get; init; }
 }

@@ -83,7 +83,11 @@ public abstract partial class DiskConformance
         for (var at = 0; at < 1 << 20; at += buffer.Length)
             await disk.Device.WriteAsync(at, buffer, WriteFlags.None, None);
         await disk.Device.FlushAsync(None);
-        Assert.Equal(0, Allocations.InSteadyState(() => ReadAndOverwrite(disk.Device, buffer, 10_000)));
+        var allocated = Allocations.InSteadyState(() => ReadAndOverwrite(disk.Device, buffer, 10_000));
+        Assert.SkipWhen(
+            allocated > 0 && Allocations.IsDebugBuild(disk.Device),
+            $"{allocated} bytes, but this is a debug build, where every async method allocates; a release build must show 0");
+        Assert.Equal(0, allocated);
     }
 
     private static void ReadAndOverwrite(BlockDevice device, byte[] buffer, int count)

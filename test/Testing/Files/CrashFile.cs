@@ -47,6 +47,9 @@ public sealed class CrashFile : IStorageFile
     /// <summary>Lets a flush complete later, on another thread, as a real one does; changes made meanwhile are not covered.</summary>
     public bool FlushesYield { get; init; }
 
+    /// <summary>Lets every other change happen later, on another thread, so that requests overtake each other.</summary>
+    public bool ChangesYield { get; init; }
+
     /// <summary>How many changes have completed.</summary>
     public int EventCount
     {
@@ -129,7 +132,15 @@ public sealed class CrashFile : IStorageFile
 
     public ValueTask DisposeAsync() => _now.DisposeAsync();
 
-    private ValueTask ChangeAsync(FileEvent change)
+    private ValueTask ChangeAsync(FileEvent change) => ChangesYield ? ChangeLaterAsync(change) : ChangeNowAsync(change);
+
+    private async ValueTask ChangeLaterAsync(FileEvent change)
+    {
+        await Task.Yield();
+        await ChangeNowAsync(change);
+    }
+
+    private ValueTask ChangeNowAsync(FileEvent change)
     {
         // Applied and logged as one step: the log's order is the order in which the file changed.
         lock (_gate)

@@ -2,7 +2,7 @@ using Godwit.Storage;
 
 namespace Godwit.Testing.Files;
 
-/// <summary>When a <see cref="FaultyFile"/> misbehaves, and how.</summary>
+/// <summary>When a <see cref="FaultyFile"/> or a faulty disk misbehaves, and how.</summary>
 /// <param name="operation">The operation it applies to.</param>
 public sealed class FaultRule(FileOperation operation)
 {
@@ -41,6 +41,9 @@ public sealed class FaultRule(FileOperation operation)
 
     /// <summary>Lets the held requests go on.</summary>
     public void Release() => _released.TrySetResult();
+
+    internal StorageException ToException(string? path, long offset) =>
+        new(Error ?? StorageErrorKind.IoFailed, "fault injected by the test", path, offset, Operation.ToString());
 
     /// <summary>Counts a matching request and tells whether the rule applies to it. Called under the file's lock.</summary>
     internal bool Counts()

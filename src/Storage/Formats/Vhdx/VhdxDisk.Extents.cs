@@ -12,8 +12,7 @@ public sealed partial class VhdxDisk
         {
             var unmaps = _table.UnmapCount;
             var extent = await FindExtentAsync(offset, length, cancellationToken).ConfigureAwait(false);
-            Interlocked.MemoryBarrier();
-            if (_table.UnmapCount == unmaps)
+            if (IsStillOwner(unmaps))
                 return extent;
         }
 

@@ -5,7 +5,43 @@ public sealed partial class VhdxDisk
     private const int LocklessAttempts = 4;
 
     /// <inheritdoc/>
-    protected override async ValueTask ReadCoreAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
+    protected override ValueTask ReadCoreAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        var block = Geometry.BlockAt(offset);
+        var inBlock = offset - Geometry.StartOf(block);
+        if (inBlock + buffer.Length > BlockSize)
+            return ReadPartsAsync(offset, buffer, cancellationToken);
+        var unmaps = _table.UnmapCount;
+        var entry = _table[block];
+        if (!entry.IsPresent)
+        {
+            buffer.Span.Clear();
+            return ValueTask.CompletedTask;
+        }
+
+        var read = _file.ReadAsync(entry.Offset + inBlock, buffer, cancellationToken);
+        if (!read.IsCompletedSuccessfully)
+            return FinishReadAsync(read, unmaps, offset, buffer, cancellationToken);
+        read.GetAwaiter().GetResult();
+        return IsStillOwner(unmaps) ? ValueTask.CompletedTask : ReadPartsAsync(offset, buffer, cancellationToken);
+    }
+
+    /// <summary>Whether bytes just read were the block's own: a place gets a new owner only after the count has gone up.</summary>
+    private bool IsStillOwner(long unmaps)
+    {
+        Interlocked.MemoryBarrier();
+        return _table.UnmapCount == unmaps;
+    }
+
+    private async ValueTask FinishReadAsync(
+        ValueTask read, long unmaps, long offset, Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        await read.ConfigureAwait(false);
+        if (!IsStillOwner(unmaps))
+            await ReadPartsAsync(offset, buffer, cancellationToken).ConfigureAwait(false);
+    }
+
+    private async ValueTask ReadPartsAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
     {
         while (!buffer.IsEmpty)
         {
@@ -33,10 +69,7 @@ public sealed partial class VhdxDisk
             }
 
             await _file.ReadAsync(entry.Offset + inBlock, part, cancellationToken).ConfigureAwait(false);
-
-            // A place gets a new owner only after the count has gone up, so an equal count means the bytes were the block's own.
-            Interlocked.MemoryBarrier();
-            if (_table.UnmapCount == unmaps)
+            if (IsStillOwner(unmaps))
                 return true;
         }
 

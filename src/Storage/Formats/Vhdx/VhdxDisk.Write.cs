@@ -1,9 +1,77 @@
+using Godwit.Storage.Locking;
+
 namespace Godwit.Storage.Formats.Vhdx;
 
 public sealed partial class VhdxDisk
 {
     /// <inheritdoc/>
-    protected override async ValueTask WriteCoreAsync(
+    protected override ValueTask WriteCoreAsync(
+        long offset, ReadOnlyMemory<byte> buffer, WriteFlags flags, CancellationToken cancellationToken)
+    {
+        // The common case without a state machine: one block that has a place, nobody in the way, the page cache takes it.
+        var block = Geometry.BlockAt(offset);
+        var inBlock = offset - Geometry.StartOf(block);
+        if (flags != WriteFlags.None || inBlock + buffer.Length > BlockSize || !_table[block].IsPresent || !_session.IsReady)
+        {
+            return WriteSlowlyAsync(offset, buffer, flags, cancellationToken);
+        }
+
+        var acquiring = _locks.AcquireAsync(offset, buffer.Length, cancellationToken);
+        return acquiring.IsCompletedSuccessfully
+            ? OverwriteAsync(acquiring.Result, block, inBlock, buffer, cancellationToken)
+            : OverwriteLaterAsync(acquiring, block, inBlock, buffer, cancellationToken);
+    }
+
+    /// <summary>Writes within one block that had a place a moment ago, and gives the range back.</summary>
+    private ValueTask OverwriteAsync(
+        RangeLock.Holder holder, long block, long inBlock, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
+    {
+        var handedOver = false;
+        try
+        {
+            var entry = _table[block];
+            if (!entry.IsPresent)
+            {
+                handedOver = true;
+                holder.Dispose();
+                return WriteSlowlyAsync(Geometry.StartOf(block) + inBlock, buffer, WriteFlags.None, cancellationToken);
+            }
+
+            var write = _file.WriteAsync(entry.Offset + inBlock, buffer, cancellationToken);
+            if (!write.IsCompletedSuccessfully)
+            {
+                handedOver = true;
+                return FinishOverwriteAsync(write, holder);
+            }
+
+            write.GetAwaiter().GetResult();
+            _session.Changed();
+            return ValueTask.CompletedTask;
+        }
+        finally
+        {
+            if (!handedOver)
+                holder.Dispose();
+        }
+    }
+
+    private async ValueTask OverwriteLaterAsync(
+        ValueTask<RangeLock.Holder> acquiring, long block, long inBlock, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
+    {
+        var holder = await acquiring.ConfigureAwait(false);
+        await OverwriteAsync(holder, block, inBlock, buffer, cancellationToken).ConfigureAwait(false);
+    }
+
+    private async ValueTask FinishOverwriteAsync(ValueTask write, RangeLock.Holder holder)
+    {
+        using (holder)
+        {
+            await write.ConfigureAwait(false);
+            _session.Changed();
+        }
+    }
+
+    private async ValueTask WriteSlowlyAsync(
         long offset, ReadOnlyMemory<byte> buffer, WriteFlags flags, CancellationToken cancellationToken)
     {
         await _session.PrepareAsync(cancellationToken).ConfigureAwait(false);

@@ -41,6 +41,9 @@ internal sealed class VhdxSession : IDisposable
         _log = new VhdxLogWriter(file, headers, _ring, _barrier, _fault, newGuid);
     }
 
+    /// <summary><see cref="PrepareAsync"/> has nothing to do.</summary>
+    public bool IsReady => Volatile.Read(ref _started) && !_fault.IsSet;
+
     /// <summary>To be awaited before every change of the file. Completes synchronously but for the first time.</summary>
     /// <exception cref="StorageException">Closed: an earlier failure stopped all writing.</exception>
     public ValueTask PrepareAsync(CancellationToken cancellationToken)

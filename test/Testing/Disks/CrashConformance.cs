@@ -1,0 +1,180 @@
+using Godwit.Storage;
+using Godwit.Storage.Files;
+using Godwit.Testing.Files;
+using Xunit;
+
+namespace Godwit.Testing.Disks;
+
+/// <summary>
+/// What every disk in a file must keep when the process or the power dies, tried after every single change of the file.
+/// Derive one test class per format.
+/// </summary>
+public abstract class CrashConformance
+{
+    private static readonly CancellationToken None = CancellationToken.None;
+
+    /// <summary>Bytes of the disk; small, since it is read whole for every crash.</summary>
+    protected virtual long Size => (3 << 20) + (3 * CrashHistory.Sector);
+
+    /// <summary>How many rounds of requests each run makes.</summary>
+    protected virtual int Rounds => 14;
+
+    /// <summary>Makes an empty file an empty disk; what this leaves must survive a power cut.</summary>
+    protected abstract ValueTask FormatAsync(IStorageFile file, long size);
+
+    /// <summary>Opens the disk; it owns the file then.</summary>
+    protected abstract ValueTask<BlockDevice> OpenAsync(IStorageFile file);
+
+    [Theory(Timeout = 120_000)]
+    [InlineData(1, false)]
+    [InlineData(2, false)]
+    [InlineData(3, true)]
+    [InlineData(4, true)]
+    [InlineData(5, true)]
+    public async Task Flushed_writes_survive_every_power_cut_and_unflushed_ones_every_kill(int seed, bool concurrent)
+    {
+        var formatted = new MemoryFile(path: $"crash-seed-{seed}");
+        await FormatAsync(formatted, Size);
+        var file = new CrashFile(formatted) { FlushesYield = concurrent, ChangesYield = concurrent };
+        var history = new CrashHistory();
+        await using (var disk = await OpenAsync(file))
+            await UseAsync(disk, file, history, seed, concurrent);
+
+        for (var events = 0; events <= file.EventCount; events++)
+            await JudgeAllAsync(file, history, events, $"seed {seed}");
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_crash_while_the_disk_is_made_leaves_an_empty_disk_or_a_clear_refusal()
+    {
+        var file = new CrashFile();
+        await FormatAsync(file, Size);
+        for (var events = 0; events <= file.EventCount; events++)
+        {
+            for (var draw = 0; draw < 4; draw++)
+            {
+                var image = file.AfterPowerCut(events, PowerCut.RandomSubset, draw);
+                if (await TryOpenAsync(image) is not BlockDevice disk)
+                    continue;
+                await using (disk)
+                {
+                    if (disk.Length == Size)
+                        Assert.False((await ReadAllAsync(disk)).AsSpan().ContainsAnyExcept((byte)0), $"event {events}, draw {draw}");
+                }
+            }
+        }
+
+        await using var whole = await OpenAsync(file.AfterPowerCut(file.EventCount, PowerCut.FlushedOnly));
+        Assert.Equal(Size, whole.Length);
+    }
+
+    private static async Task<byte[]> ReadAllAsync(BlockDevice disk)
+    {
+        var all = new byte[disk.Length];
+        await disk.ReadAsync(0, all, None);
+        return all;
+    }
+
+    private async Task<BlockDevice?> TryOpenAsync(MemoryFile image)
+    {
+        try
+        {
+            return await OpenAsync(image);
+        }
+        catch (StorageException)
+        {
+            return null;
+        }
+    }
+
+    private async Task JudgeAllAsync(CrashFile file, CrashHistory history, int events, string what)
+    {
+        await JudgeAsync(file.AfterKill(events), history, new CrashPoint(events, events, false, $"{what}, killed"));
+        var flushed = file.AfterPowerCut(events, PowerCut.FlushedOnly);
+        await JudgeAsync(flushed, history, new CrashPoint(events, events, true, $"{what}, only flushed"));
+        for (var draw = events * 3; draw < (events + 1) * 3; draw++)
+        {
+            var subset = file.AfterPowerCut(events, PowerCut.RandomSubset, draw);
+            await JudgeAsync(subset, history, new CrashPoint(events, events, true, $"{what}, random subset {draw}"));
+        }
+
+        if (events == file.EventCount)
+            return;
+        var torn = file.AfterKillInside(events, events);
+        await JudgeAsync(torn, history, new CrashPoint(events, events + 1, false, $"{what}, killed inside the next"));
+    }
+
+    private async Task JudgeAsync(MemoryFile image, CrashHistory history, CrashPoint crash)
+    {
+        byte[] content;
+        await using (var disk = await OpenAsync(image))
+        {
+            content = await ReadAllAsync(disk);
+            history.Check(content, crash);
+            await WriteAgainAsync(disk, content);
+        }
+
+        // The repaired disk is a disk: what is written now is there after the next opening, and nothing else moved.
+        await using var again = await OpenAsync(image.Reopen());
+        var later = await ReadAllAsync(again);
+        Assert.True(content.AsSpan().SequenceEqual(later), $"{crash}: changed by opening and writing again");
+    }
+
+    private static async Task WriteAgainAsync(BlockDevice disk, byte[] content)
+    {
+        var bytes = CrashHistory.Content(1_000_000, 1 << 20, 4096);
+        await disk.WriteAsync(1 << 20, bytes, WriteFlags.None, None);
+        await disk.FlushAsync(None);
+        bytes.CopyTo(content, 1 << 20);
+    }
+
+    private async Task UseAsync(BlockDevice disk, CrashFile file, CrashHistory history, int seed, bool concurrent)
+    {
+        var random = new Random(seed);
+        var id = 0;
+        for (var round = 0; round < Rounds; round++)
+        {
+            var running = new List<Task>();
+            var lanes = concurrent ? 4 : 1;
+            for (var lane = 0; lane < lanes; lane++)
+            {
+                // Lanes share blocks, and pages, but no sector: the order of overlapping requests would be anyone's guess.
+                var block = random.Next(3) << 20;
+                var offset = block + (((random.Next(6) * 64) + (lane * 16)) * CrashHistory.Sector);
+                var length = random.Next(1, 17) * CrashHistory.Sector;
+                running.Add(RequestAsync(disk, file, history, ++id, random.Next(8), offset, length));
+            }
+
+            await Task.WhenAll(running);
+        }
+    }
+
+    private static async Task RequestAsync(
+        BlockDevice disk, CrashFile file, CrashHistory history, int id, int kind, long offset, int length)
+    {
+        var start = file.EventCount;
+        switch (kind)
+        {
+            case 0:
+                await disk.FlushAsync(None);
+                history.AddFlush(start, file.EventCount);
+                break;
+            case 1:
+                await disk.TrimAsync(offset, length, None);
+                history.Add(0, offset, length, start, file.EventCount, forced: false);
+                break;
+            case 2:
+                await disk.WriteZeroesAsync(offset, length, WriteFlags.None, None);
+                history.Add(0, offset, length, start, file.EventCount, forced: false);
+                break;
+            case 3:
+                await disk.WriteAsync(offset, CrashHistory.Content(id, offset, length), WriteFlags.ForceUnitAccess, None);
+                history.Add(id, offset, length, start, file.EventCount, forced: true);
+                break;
+            default:
+                await disk.WriteAsync(offset, CrashHistory.Content(id, offset, length), WriteFlags.None, None);
+                history.Add(id, offset, length, start, file.EventCount, forced: false);
+                break;
+        }
+    }
+}
