@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using Godwit.Storage.Files;
 
 namespace Godwit.Storage.Formats.Vhdx;

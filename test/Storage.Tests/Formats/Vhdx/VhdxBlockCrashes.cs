@@ -1,4 +1,3 @@
-using Godwit.Storage.Formats;
 using Godwit.Storage.Formats.Vhdx;
 using Godwit.Testing.Disks;
 using Godwit.Testing.Files;
