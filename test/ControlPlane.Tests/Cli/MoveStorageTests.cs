@@ -17,7 +17,7 @@ public sealed class MoveStorageTests
     private static readonly Job Cancelled = Samples.Job(JobState.Cancelled);
     private static readonly Job Succeeded = Samples.Job(JobState.Succeeded, "Finish", Samples.Progress(100));
 
-    [Fact(Timeout = 10_000)]
+    [Fact(Timeout = 30_000)]
     public async Task A_move_is_watched_to_its_end_in_plain_lines()
     {
         var noted = Copying with { Notes = ["the worker was restarted"] };
@@ -38,7 +38,7 @@ public sealed class MoveStorageTests
         Assert.Equal((ExitCode.Ok, ""), (result.Code, result.Out));
     }
 
-    [Fact(Timeout = 10_000)]
+    [Fact(Timeout = 30_000)]
     public async Task What_is_asked_for_is_sent_with_absolute_paths()
     {
         await using var daemon = new FakeJob(Succeeded).Serve();
@@ -50,7 +50,7 @@ public sealed class MoveStorageTests
             """{"destination":"/home/me/fast","disks":["disk0","disk1"],"retainSource":true,"bytesPerSecond":104857600,"dryRun":false}""", request.Body);
     }
 
-    [Fact(Timeout = 10_000)]
+    [Fact(Timeout = 30_000)]
     public async Task The_last_state_is_the_json_and_nothing_else_is_on_stdout()
     {
         await using var daemon = new FakeJob(Copying, Succeeded).Serve();
@@ -61,7 +61,7 @@ public sealed class MoveStorageTests
         Assert.Equal("", result.Error);
     }
 
-    [Fact(Timeout = 10_000)]
+    [Fact(Timeout = 30_000)]
     public async Task Without_waiting_the_id_is_the_data()
     {
         await using var daemon = new FakeJob(Copying).Serve();
@@ -74,7 +74,7 @@ public sealed class MoveStorageTests
         Assert.Equal(JobState.Running, JsonSerializer.Deserialize(accepted, ApiJson.Default.Job)!.State);
     }
 
-    [Fact(Timeout = 10_000)]
+    [Fact(Timeout = 30_000)]
     public async Task A_dry_run_shows_the_plan()
     {
         var plan = new StorageMovePlan([new("disk0", "/a/w.vhdx", "/b/w.vhdx", 3L << 30, 8L << 30)], ["Validate", "Copy"], 100L << 30);
@@ -96,7 +96,7 @@ public sealed class MoveStorageTests
         Assert.Contains("\"dryRun\":true", Assert.Single(daemon.Requests).Body, StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 10_000)]
+    [Fact(Timeout = 30_000)]
     public async Task A_failed_move_tells_why_and_exits_1()
     {
         var problem = new Problem(ErrorCode.NoSpace, "/mnt/fast is full", "make room");
@@ -118,7 +118,7 @@ public sealed class MoveStorageTests
         Assert.Equal(ExitCode.Failed, result.Code);
     }
 
-    [Fact(Timeout = 10_000)]
+    [Fact(Timeout = 30_000)]
     public async Task The_first_interrupt_cancels_and_shows_the_undo()
     {
         FakeJob job = null!;
@@ -144,7 +144,7 @@ public sealed class MoveStorageTests
         Assert.True(job.CancelAsked);
     }
 
-    [Fact(Timeout = 10_000)]
+    [Fact(Timeout = 30_000)]
     public async Task The_second_interrupt_lets_go_and_says_how_to_watch()
     {
         var job = new FakeJob(Copying) { OnCancel = () => Undoing };
@@ -161,7 +161,7 @@ public sealed class MoveStorageTests
         Assert.False(run.Interrupts.Signal());
     }
 
-    [Fact(Timeout = 10_000)]
+    [Fact(Timeout = 30_000)]
     public async Task A_job_past_its_commit_point_is_not_cancelled_and_succeeds()
     {
         var job = new FakeJob(Copying);
@@ -175,7 +175,7 @@ public sealed class MoveStorageTests
         Assert.Equal(ExitCode.Ok, (await running).Code);
     }
 
-    [Fact(Timeout = 10_000)]
+    [Fact(Timeout = 30_000)]
     public async Task On_a_terminal_the_bar_goes_away_before_the_result()
     {
         await using var daemon = new FakeJob(Copying, Succeeded).Serve();

@@ -115,11 +115,10 @@ public sealed class ServingTests
         await using var stream = new NetworkStream(socket);
         await stream.WriteAsync(new byte[60_000], _ct);
         Assert.NotNull((await worker.StatusAsync(_ct)).Disks);
-        await stream.WriteAsync(new byte[10_000], _ct);
+        await stream.WriteAsync(new byte[6_000], _ct);
         using var reader = new StreamReader(stream);
         var reply = JsonSerializer.Deserialize((await reader.ReadLineAsync(_ct))!, ApiJson.Default.WorkerReply)!;
         Assert.Equal(ErrorCode.InvalidRequest, reply.Problem?.Code);
-        Assert.Equal(0, await stream.ReadAsync(new byte[1], _ct));
     }
 
     [Fact(Timeout = 30_000)]

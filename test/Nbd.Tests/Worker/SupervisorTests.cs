@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Godwit.Api;
 using Godwit.Api.Workers;
 using Godwit.Storage;
@@ -138,15 +137,9 @@ public sealed class SupervisorTests(ITestOutputHelper output)
 
     private static bool IsAlive(int process)
     {
-        try
-        {
-            using var found = Process.GetProcessById(process);
-            return !found.HasExited;
-        }
-        catch (ArgumentException)
-        {
-            return false;
-        }
+        // Dead, its entry stays until whoever inherited it looks: state Z.
+        var status = $"/proc/{process}/status";
+        return File.Exists(status) && !File.ReadAllText(status).Contains("State:\tZ", StringComparison.Ordinal);
     }
 
     private async Task<WorkerStatus> WaitForSupervisorAsync(WorkerUnderTest worker, int supervisor)

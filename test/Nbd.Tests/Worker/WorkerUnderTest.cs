@@ -33,7 +33,7 @@ internal sealed class WorkerUnderTest : IAsyncDisposable
 
     public string ConfigFile => Path.Combine(Config, "worker.json");
 
-    public string Log => ReadShared(Path.Combine(Config, "worker.log"));
+    public string Log => System.IO.File.ReadAllText(Path.Combine(Config, "worker.log"));
 
     public Process Supervisor => _supervisors[^1];
 
@@ -149,15 +149,7 @@ internal sealed class WorkerUnderTest : IAsyncDisposable
 
     /// <summary>The worker process as its own lock names it.</summary>
     public int WorkerProcessId() =>
-        int.Parse(ReadShared(Path.Combine(Config, "worker.lock")).Split(' ')[0], CultureInfo.InvariantCulture);
-
-    /// <summary>Reads a file that others hold locked; .NET's own way would ask for a lock too.</summary>
-    private static string ReadShared(string path)
-    {
-        using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-        using var reader = new StreamReader(stream);
-        return reader.ReadToEnd();
-    }
+        int.Parse(System.IO.File.ReadAllText(Path.Combine(Config, "worker.lock")).Split(' ')[0], CultureInfo.InvariantCulture);
 
     /// <summary>kill -9 of the worker; false when it was just gone.</summary>
     public bool KillWorker()
