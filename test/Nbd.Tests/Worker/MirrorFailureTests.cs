@@ -8,7 +8,7 @@ namespace Godwit.Nbd.Tests.Worker;
 [Collection(WorkerPrograms.Name)]
 public sealed class MirrorFailureTests
 {
-    private const long Size = 64 << 20;
+    private const long Size = 96 << 20;
     private static readonly Guid Job = Guid.Parse("5eed0002-0000-4000-8000-000000000001");
     private readonly CancellationToken _ct = TestContext.Current.CancellationToken;
 
@@ -22,6 +22,22 @@ public sealed class MirrorFailureTests
         await worker.AskAsync(new StartMirror("disk0", Job, Path.Combine(full, "copy.vhdx"), null), _ct);
         var failed = await worker.WaitForAsync(d => d.Mirror?.State == MirrorState.Failed, _ct);
         Assert.Equal(ErrorCode.NoSpace, failed.Mirror!.Problem?.Code);
+        await EndAsync(worker, writers);
+        Assert.Empty(Directory.GetFiles(full));
+    }
+
+    [Theory(Timeout = 60_000)]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_target_that_fills_up_only_after_the_copy_costs_the_guest_nothing(bool atOnce)
+    {
+        await using var worker = await WorkerUnderTest.StartAsync(Size, _ct, "disk0.vhdx");
+        var full = worker.File("full");
+        await using var mount = await MountAsync(full, "size=8m");
+        await worker.AskAsync(new StartMirror("disk0", Job, Path.Combine(full, "copy.vhdx"), null), _ct);
+        await worker.WaitForAsync(d => d.Mirror?.State == MirrorState.Verified, _ct);
+        var writers = await FillAsync(worker, atOnce);
+        await worker.WaitForAsync(d => d.Mirror?.State == MirrorState.Failed, _ct);
         await EndAsync(worker, writers);
         Assert.Empty(Directory.GetFiles(full));
     }
@@ -81,12 +97,14 @@ public sealed class MirrorFailureTests
         Assert.Equal("precious", await File.ReadAllTextAsync(partial, _ct));
     }
 
-    private async Task<SequencedWriters> FillAsync(WorkerUnderTest worker)
+    private async Task<SequencedWriters> FillAsync(WorkerUnderTest worker, bool large = true)
     {
-        var writers = SequencedWriters.Start(worker.NbdSocket, "disk0", Size, writers: 2, seed: 5, TimeSpan.FromMilliseconds(1));
+        var writers = SequencedWriters.Start(worker.NbdSocket, "disk0", 64 << 20, writers: 2, seed: 5, TimeSpan.FromMilliseconds(1));
         while (writers.Acknowledged < 100)
             await Task.Delay(10, _ct);
-        await Tools.RunAsync(_ct, "qemu-io", "-f", "raw", "-c", "read 0 64M", $"nbd+unix:///disk0?socket={worker.NbdSocket}");
+        // Beside what the writers use: enough that a copy takes a while and does not fit everywhere.
+        if (large)
+            await Tools.RunAsync(_ct, "qemu-io", "-f", "raw", "-c", "write -P 3 64M 32M", $"nbd+unix:///disk0?socket={worker.NbdSocket}");
         return writers;
     }
 
