@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using Godwit.Qemu;
-using Godwit.Qemu.Launch;
 using Godwit.Qemu.Processes;
 using Godwit.Qemu.Qmp;
 using Godwit.Testing.Guest;
