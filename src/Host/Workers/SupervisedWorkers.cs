@@ -79,7 +79,7 @@ internal sealed class SupervisedWorkers(HostFolders folders, WorkerProgram progr
         string[] arguments = ["supervise", "--config", folders.StateOf(vm.Id), "--run", folders.RunOf(vm.Id)];
         try
         {
-            if (await program.RunAsync(arguments, detaches: true, both.Token) is { } ended)
+            if (await program.StartAsync(arguments, token => IsReadyAsync(vm.Id, token), both.Token) is { } ended)
             {
                 throw new GodwitException(
                     ErrorCode.Unavailable, $"The disk worker of '{vm.Name}' ended with {ended.ExitCode}: {ended.Error.Trim()}",
@@ -89,6 +89,21 @@ internal sealed class SupervisedWorkers(HostFolders folders, WorkerProgram progr
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
             throw new GodwitException(ErrorCode.Unavailable, $"The disk worker of '{vm.Name}' did not start within {StartLimit.TotalSeconds:0} s.");
+        }
+    }
+
+    /// <summary>The new supervisor's worker answers; one left from an earlier supervisor does not count.</summary>
+    private async Task<bool> IsReadyAsync(Guid vm, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return SupervisorMark.Find(LockFile(vm)) is { } supervisor
+                && (await WorkerClient.AskAsync(ControlSocket(vm), new GetStatus(), time, cancellationToken)).Status
+                    ?.SupervisorProcessId == supervisor;
+        }
+        catch (GodwitException e) when (e.Problem.Code == ErrorCode.Unavailable)
+        {
+            return false;
         }
     }
 
