@@ -9,7 +9,7 @@ internal static unsafe partial class LibC
     internal const int LockExclusive = 2, LockNonBlocking = 4;
     internal const int SignalKill = 9, SignalTerminate = 15;
     internal const int Interrupted = 4, WouldBlock = 11, NoEntry = 2, NoProcess = 3, NotPermitted = 1;
-    internal const int SetDumpable = 4, SetNoNewPrivileges = 38;
+    internal const int SetDumpable = 4, SetName = 15, SetNoNewPrivileges = 38;
     internal const int SpawnResetSignals = 0x04, SpawnSetMask = 0x08;
     internal const int UnixFamily = 1, StreamSocket = 1, SocketCloseOnExec = 0x80000;
     internal const short PollIn = 1;

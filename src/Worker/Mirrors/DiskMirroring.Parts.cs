@@ -62,6 +62,7 @@ internal sealed partial class DiskMirroring
         BlockSize = _sourceImage.BlockSize,
         LogicalSectorSize = _sourceImage.LogicalSectorSize,
         PhysicalSectorSize = _sourceImage.PhysicalSectorSize,
+        Identifier = _sourceImage.Identifier,
     };
 
     private async Task AttachAsync(WorkerMirrorConfig mirror, DirtyBitmap bitmap, CancellationToken cancellationToken)

@@ -117,11 +117,12 @@ internal sealed class ServedDisk : IDisposable
     {
         var disk = _context.Entry.Disk;
         MirrorRecovery.Settle(_context);
-        var description = await DiskImage.DescribeAsync(disk.Path, cancellationToken).ConfigureAwait(false);
-        var expected = disk.Format?.ToStorage() ?? description.Format;
-        var source = await DiskImage.OpenAsync(disk.Path, expected, disk.ReadOnly, cancellationToken).ConfigureAwait(false);
+        var image = await DiskImage.DescribeAsync(disk.Path, disk.Format?.ToStorage(), cancellationToken).ConfigureAwait(false);
+        if (disk.Format is null)
+            Keep(image.Format);
+        var source = await DiskImage.OpenAsync(disk.Path, image.Format, disk.ReadOnly, cancellationToken).ConfigureAwait(false);
         var device = new SwitchableDisk(source);
-        var mirroring = new DiskMirroring(_context, device, description);
+        var mirroring = new DiskMirroring(_context, device, image);
         try
         {
             await mirroring.ResumeAsync(cancellationToken).ConfigureAwait(false);
@@ -132,10 +133,14 @@ internal sealed class ServedDisk : IDisposable
             throw;
         }
 
-        (_format, _device, _mirroring) = (expected.ToApi(), device, mirroring);
+        (_format, _device, _mirroring) = (image.Format.ToApi(), device, mirroring);
         _export = new NbdExport(Name, device);
         _context.Log.Note($"{Name} is served from {disk.Path} ({_format}, {device.Length} bytes)");
     }
+
+    /// <summary>Records what was found: from now on a guest that writes another format's header into its raw disk changes nothing.</summary>
+    private void Keep(ImageFormat found) =>
+        _context.Config.Update(Name, entry => entry with { Disk = entry.Disk with { Format = found.ToApi() } });
 
     private async Task<T> ExclusiveAsync<T>(Func<Task<T>> action)
     {

@@ -6,7 +6,7 @@ namespace Godwit.Worker.Supervision;
 /// </summary>
 internal sealed class RestartDelay
 {
-    private const int FreeRestarts = 3;
+    private const int FreeRestarts = 5;
     private static readonly TimeSpan Quick = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Longest = TimeSpan.FromSeconds(1);
     private int _quickDeaths;
