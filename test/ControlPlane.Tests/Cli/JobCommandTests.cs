@@ -92,7 +92,7 @@ public sealed class JobCommandTests
         var running = run.RunAsync("job", "watch", $"{Samples.JobId}");
         while (!run.ErrorSoFar.Contains("Copy:", StringComparison.Ordinal))
             await Task.Delay(5, TestContext.Current.CancellationToken);
-        run.Interrupts.Signal();
+        run.Interrupt();
         var result = await running;
         Assert.Equal(ExitCode.Cancelled, result.Code);
         Assert.Contains("the job goes on", result.Error, StringComparison.Ordinal);

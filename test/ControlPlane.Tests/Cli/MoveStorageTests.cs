@@ -127,7 +127,7 @@ public sealed class MoveStorageTests
         using var run = CliRun.Against(daemon);
         var running = run.RunAsync(Move);
         await UntilAsync(() => run.ErrorSoFar.Contains("Copy:", StringComparison.Ordinal));
-        Assert.True(run.Interrupts.Signal());
+        Assert.True(run.Interrupt());
         await UntilAsync(() => run.ErrorSoFar.Contains("Undoing", StringComparison.Ordinal));
         job.Become(Cancelled);
         var result = await running;
@@ -152,13 +152,29 @@ public sealed class MoveStorageTests
         using var run = CliRun.Against(daemon);
         var running = run.RunAsync(Move);
         await UntilAsync(() => run.ErrorSoFar.Contains("Copy:", StringComparison.Ordinal));
-        run.Interrupts.Signal();
+        run.Interrupt();
         await UntilAsync(() => run.ErrorSoFar.Contains("Undoing", StringComparison.Ordinal));
-        Assert.True(run.Interrupts.Signal());
+        Assert.True(run.Interrupt());
         var result = await running;
         Assert.EndsWith("the job goes on; watch it with: godwit job watch 3f2a9c01, stop it with: godwit job cancel 3f2a9c01\n", result.Error, StringComparison.Ordinal);
         Assert.Equal(ExitCode.Cancelled, result.Code);
-        Assert.False(run.Interrupts.Signal());
+        Assert.False(run.Interrupt());
+    }
+
+    [Fact]
+    public void An_echo_of_an_interrupt_is_not_a_second_one()
+    {
+        var clock = new StillClock();
+        using var interrupts = new Interrupts(clock);
+        Assert.True(interrupts.Signal());
+        clock.Advance(0.05);
+        Assert.True(interrupts.Signal());
+        Assert.Equal((true, false), (interrupts.First.IsCancellationRequested, interrupts.Second.IsCancellationRequested));
+        clock.Advance(0.2);
+        Assert.True(interrupts.Signal());
+        Assert.True(interrupts.Second.IsCancellationRequested);
+        clock.Advance(0.2);
+        Assert.False(interrupts.Signal());
     }
 
     [Fact(Timeout = 30_000)]
@@ -169,7 +185,7 @@ public sealed class MoveStorageTests
         using var run = CliRun.Against(daemon);
         var running = run.RunAsync(Move);
         await UntilAsync(() => run.ErrorSoFar.Contains("Copy:", StringComparison.Ordinal));
-        run.Interrupts.Signal();
+        run.Interrupt();
         await UntilAsync(() => run.ErrorSoFar.Contains("the job is not being cancelled: the commit point is passed", StringComparison.Ordinal));
         job.Become(Succeeded);
         Assert.Equal(ExitCode.Ok, (await running).Code);

@@ -200,7 +200,7 @@ public sealed class VmCommandTests
         var running = run.RunAsync("vm", "stop", "web");
         while (daemon.Requests.IsEmpty)
             await Task.Delay(5, TestContext.Current.CancellationToken);
-        run.Interrupts.Signal();
+        run.Interrupt();
         Assert.Equal(new CliResult(ExitCode.Cancelled, "", "cancelled\n"), await running);
     }
 
