@@ -66,12 +66,17 @@ public sealed partial class GodwitClient : IDisposable
         HttpMethod.Post, VmPath(name) + "/stop", ToJson(request, ApiJson.Default.StopRequest), ApiJson.Default.VirtualMachine,
         TimeSpan.FromSeconds(request.TimeoutSeconds) + Quick, cancellationToken);
 
-    /// <summary>Removes a VM that is off.</summary>
+    /// <summary>Removes a VM from the host.</summary>
     /// <param name="name">Its name.</param>
     /// <param name="deleteDisks">Delete its image files too.</param>
+    /// <param name="force">Turn it off first when it is not off.</param>
     /// <param name="cancellationToken">Gives up waiting.</param>
-    public Task RemoveVirtualMachineAsync(string name, bool deleteDisks, CancellationToken cancellationToken) =>
-        SendForBytesAsync(HttpMethod.Delete, VmPath(name) + (deleteDisks ? "?deleteDisks=true" : ""), null, Slow, cancellationToken);
+    public Task RemoveVirtualMachineAsync(string name, bool deleteDisks, bool force, CancellationToken cancellationToken)
+    {
+        var query = (deleteDisks ? "&deleteDisks=true" : "") + (force ? "&force=true" : "");
+        var path = query.Length == 0 ? VmPath(name) : $"{VmPath(name)}?{query[1..]}";
+        return SendForBytesAsync(HttpMethod.Delete, path, null, Slow, cancellationToken);
+    }
 
     /// <summary>Checks a storage move and answers with what it would do; nothing is changed.</summary>
     /// <param name="name">The VM's name.</param>

@@ -27,23 +27,26 @@ internal static class Failure
     };
 
     /// <summary>A storage error with what to do about it.</summary>
-    public static Problem Describe(StorageException e)
+    public static Problem Describe(StorageException e) => e.Kind switch
     {
-        var (code, remedy) = e.Kind switch
-        {
-            StorageErrorKind.NotFound => (ErrorCode.NotFound, "check the path"),
-            StorageErrorKind.AlreadyExists => (ErrorCode.AlreadyExists, "choose another name, or remove the file first if you do not need it"),
-            StorageErrorKind.AccessDenied => (
-                ErrorCode.AccessDenied, "check owner and mode of the file and of the folders above it, or run this as root"),
-            StorageErrorKind.InUse => (
-                ErrorCode.Busy, "stop the VM or the program that has it open; for a disk of a running VM use godwit vm show and vm move-storage"),
-            StorageErrorKind.NoSpace => (ErrorCode.NoSpace, "make room, or choose a file system with more space"),
-            StorageErrorKind.Corrupt => (ErrorCode.Corrupt, "godwit disk check lists everything that is wrong with the file; keep a copy before repairing it"),
-            StorageErrorKind.Unsupported => (ErrorCode.Unsupported, (string?)null),
-            StorageErrorKind.InvalidRequest => (ErrorCode.InvalidRequest, null),
-            StorageErrorKind.ReadOnly => (ErrorCode.AccessDenied, "mount the file system for writing, or choose another folder"),
-            _ => (ErrorCode.IoFailed, "look at the kernel's log (dmesg) for errors of the device"),
-        };
-        return new Problem(code, e.Message, remedy);
+        StorageErrorKind.NotFound => Advised(ErrorCode.NotFound, e, "check the path"),
+        StorageErrorKind.AlreadyExists => new(ErrorCode.AlreadyExists, e.Message, "choose another name, or remove the file first if you do not need it"),
+        StorageErrorKind.AccessDenied => Advised(
+            ErrorCode.AccessDenied, e, "check owner and mode of the file and of the folders above it, and that its file system can be written"),
+        StorageErrorKind.InUse => Advised(ErrorCode.Busy, e, "stop the VM or the program that has it open"),
+        StorageErrorKind.NoSpace => Advised(ErrorCode.NoSpace, e, "make room, or choose a file system with more space"),
+        StorageErrorKind.Corrupt => new(
+            ErrorCode.Corrupt, e.Message, "godwit disk check lists what is wrong with the file; keep a copy before repairing it"),
+        StorageErrorKind.Unsupported => new(ErrorCode.Unsupported, e.Message),
+        StorageErrorKind.InvalidRequest => new(ErrorCode.InvalidRequest, e.Message),
+        StorageErrorKind.ReadOnly => new(ErrorCode.AccessDenied, e.Message),
+        _ => new(ErrorCode.IoFailed, e.Message, "look at the kernel's log (dmesg) for errors of the device"),
+    };
+
+    // Storage has a word of advice of its own behind a semicolon, for those who see the message alone.
+    private static Problem Advised(ErrorCode code, StorageException e, string remedy)
+    {
+        var reason = e.Reason.Split("; ", 2)[0];
+        return new Problem(code, new StorageException(e.Kind, reason, e.Path, e.Offset, e.Operation).Message, remedy);
     }
 }

@@ -62,6 +62,8 @@ internal sealed class Talk(Shell shell, bool quiet)
         lock (_gate)
         {
             _view?.Clear();
+            // Data that was written before this must also be seen before it where both go to one terminal.
+            shell.Out.Flush();
             shell.Error.WriteLine(text);
             _view?.Redraw();
         }

@@ -79,11 +79,7 @@ public sealed class NbdServer
     {
         try
         {
-            var connection = Add(socket, abort);
-            if (connection is null)
-                return;
-            _ = ForgetAsync(connection);
-            connection.Start();
+            Add(socket, abort)?.Start();
         }
         catch (Exception failure) when (failure is SocketException or OutOfMemoryException or ThreadStartException)
         {
@@ -98,7 +94,7 @@ public sealed class NbdServer
         {
             if (_connections.Count < _options.MaxConnections)
             {
-                var connection = new Connection(socket, _exports, _options, abort);
+                var connection = new Connection(socket, _exports, _options, Forget, abort);
                 _connections.Add(connection);
                 return connection;
             }
@@ -109,9 +105,8 @@ public sealed class NbdServer
         return null;
     }
 
-    private async Task ForgetAsync(Connection connection)
+    private void Forget(Connection connection)
     {
-        await connection.Ended.ConfigureAwait(false);
         lock (_lock)
             _connections.Remove(connection);
     }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Godwit.Api.Disks;
 using Godwit.Cli.Text;
 using Godwit.Storage;
 using Godwit.Storage.Formats;
@@ -12,17 +13,19 @@ internal static class DiskCheck
     public static Verb Create(Shell shell, GlobalOptions global)
     {
         var path = DiskCommands.PathArgument();
-        var verb = new Verb("check", "Examines an image file and lists everything that is wrong; never writes", "godwit disk check data.vhdx") { path };
+        var format = DiskCommands.ExpectedFormatOption();
+        var verb = new Verb("check", "Examines an image file and lists everything that is wrong; never writes", "godwit disk check data.vhdx") { path, format };
         verb.AddJson("Write the findings as JSON");
-        verb.Does(shell, global, (session, cancellationToken) => RunAsync(session, session.Shell.AbsolutePath(session.Get(path)), cancellationToken));
+        verb.Does(shell, global, (session, cancellationToken) => RunAsync(
+            session, session.Shell.AbsolutePath(session.Get(path)), session.Get(format), cancellationToken));
         return verb;
     }
 
-    private static async Task<int> RunAsync(Session session, string path, CancellationToken cancellationToken)
+    private static async Task<int> RunAsync(Session session, string path, DiskFormat? format, CancellationToken cancellationToken)
     {
         try
         {
-            var report = await ExamineAsync(path, cancellationToken);
+            var report = await ExamineAsync(path, format, cancellationToken);
             if (!session.TryWriteJson(report, JsonText.Own.DiskCheckReport))
                 Write(session, report);
             return report.Sound ? ExitCode.Ok : ExitCode.Failed;
@@ -34,11 +37,12 @@ internal static class DiskCheck
         }
     }
 
-    private static async Task<DiskCheckReport> ExamineAsync(string path, CancellationToken cancellationToken)
+    private static async Task<DiskCheckReport> ExamineAsync(string path, DiskFormat? format, CancellationToken cancellationToken)
     {
         try
         {
-            var report = await DiskImage.CheckAsync(path, cancellationToken);
+            await ImageNames.RequireContentAsync(path, format, cancellationToken);
+            var report = await DiskImage.CheckAsync(path, ImageFormats.ToImage(format), cancellationToken);
             var findings = report.Findings.Select(found => new DiskFinding(found.Severity, found.Offset, found.Message)).ToList();
             return new DiskCheckReport(
                 path, report.IsSound, report.Errors, report.Warnings, report.TotalBlocks, report.AllocatedBlocks, findings);
@@ -54,9 +58,8 @@ internal static class DiskCheck
     {
         foreach (var finding in report.Findings)
             session.Shell.Out.WriteLine(Line(session, finding));
-        session.Talk.Say(report.Sound
-            ? $"{report.Path}: no errors found"
-            : $"{report.Path}: {report.Errors.ToString(CultureInfo.InvariantCulture)} error(s); keep a copy before repairing it");
+        var count = report.Errors == 1 ? "1 error" : string.Create(CultureInfo.InvariantCulture, $"{report.Errors} errors");
+        session.Talk.Say(report.Sound ? $"{report.Path}: no errors found" : $"{report.Path}: {count}; keep a copy before repairing it");
     }
 
     private static string Line(Session session, DiskFinding finding)
@@ -68,6 +71,6 @@ internal static class DiskCheck
             _ => ("note", session.Paint.Dim),
         };
         var where = finding.Offset is long offset ? string.Create(CultureInfo.InvariantCulture, $" at offset {offset} (0x{offset:x})") : "";
-        return $"{colour(word + ":")} {Printable.From(finding.Message)}{where}";
+        return $"{colour(word)}{where}: {Printable.From(finding.Message)}";
     }
 }

@@ -21,10 +21,14 @@ internal static class DiskCommands
     public static Argument<string> PathArgument(string name = "PATH", string description = "The image file") =>
         new(name) { Description = description };
 
+    /// <summary>The option that says what a file is, for files whose content could mislead.</summary>
+    public static Option<DiskFormat?> ExpectedFormatOption(string name = "--format") =>
+        FormatOption("What the file is: vhdx, vhdx-fixed or raw (told by its content when not given)", name);
+
     /// <summary>The option that chooses a format; null when it was not given.</summary>
-    public static Option<DiskFormat?> FormatOption(string description)
+    public static Option<DiskFormat?> FormatOption(string description, string name = "--format")
     {
-        var option = new Option<DiskFormat?>("--format")
+        var option = new Option<DiskFormat?>(name)
         {
             Description = description,
             HelpName = "FORMAT",
@@ -32,7 +36,7 @@ internal static class DiskCommands
             {
                 if (DiskFormats.TryParse(result.Tokens[0].Value, out var format))
                     return format;
-                result.AddError($"--format: \"{result.Tokens[0].Value}\" is not a format: use {string.Join(", ", DiskFormats.Words)}");
+                result.AddError($"{name}: \"{result.Tokens[0].Value}\" is not a format: use {string.Join(", ", DiskFormats.Words)}");
                 return null;
             },
         };

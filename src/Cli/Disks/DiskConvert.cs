@@ -13,7 +13,8 @@ internal sealed class DiskConvert
 {
     private readonly Argument<string> _source = DiskCommands.PathArgument("SOURCE", "The image file to read");
     private readonly Argument<string> _target = DiskCommands.PathArgument("TARGET", "The image file to make; must not exist");
-    private readonly Option<DiskFormat?> _format = DiskCommands.FormatOption("vhdx (the default), vhdx-fixed or raw");
+    private readonly Option<DiskFormat?> _sourceFormat = DiskCommands.ExpectedFormatOption("--source-format");
+    private readonly Option<DiskFormat?> _format = DiskCommands.FormatOption("What TARGET is to be: vhdx (the default), vhdx-fixed or raw");
 
     /// <summary>Makes the command.</summary>
     public static Verb Create(Shell shell, GlobalOptions global)
@@ -21,7 +22,7 @@ internal sealed class DiskConvert
         var options = new DiskConvert();
         var verb = new Verb("convert", "Copies an image file into another format; holes stay holes", "godwit disk convert old.img new.vhdx")
         {
-            options._source, options._target, options._format,
+            options._source, options._target, options._sourceFormat, options._format,
         };
         verb.AddJson("Write the new file's description as JSON");
         verb.Does(shell, global, options.RunAsync);
@@ -34,12 +35,23 @@ internal sealed class DiskConvert
         var target = session.Shell.AbsolutePath(session.Get(_target));
         var format = session.Get(_format) ?? DiskFormat.VhdxDynamic;
         if (Path.Exists(target))
-            throw Exists(target);
+            throw new StorageException(StorageErrorKind.AlreadyExists, "exists already; converting never overwrites a file", target, operation: "convert");
 
-        // Under another name until it is whole: whatever ends this process, nothing half done ever bears the target's name.
+        var old = await DiskShow.DescribeAsync(source, session.Get(_sourceFormat), cancellationToken);
+        await using var from = await DiskImage.OpenAsync(source, ImageFormats.ToImage(old.Format), readOnly: true, cancellationToken);
+        await WriteAsync(session, from, old, target, format, cancellationToken);
+        var made = await DiskShow.DescribeAsync(target, format, cancellationToken);
+        if (!session.TryWriteJson(made, JsonText.Own.DiskReport))
+            session.Talk.Say($"wrote {target} ({ByteSize.Format(made.Size)}, {ByteSize.Format(made.AllocatedBytes)} on disk)");
+        return ExitCode.Ok;
+    }
+
+    // Under another name until it is whole: whatever ends this process, nothing half done ever bears the target's name.
+    private static async Task WriteAsync(
+        Session session, BlockDevice from, DiskReport old, string target, DiskFormat format, CancellationToken cancellationToken)
+    {
         var unfinished = target + ".partial";
-        await using var from = await DiskImage.OpenAsync(source, null, readOnly: true, cancellationToken);
-        await CreateAsync(unfinished, format, from.Length, cancellationToken);
+        await CreateAsync(unfinished, format, old, cancellationToken);
         try
         {
             await FillAsync(session, from, unfinished, format, cancellationToken);
@@ -54,17 +66,15 @@ internal sealed class DiskConvert
 
         LocalFolder.Sync(Path.GetDirectoryName(target)!);
         session.Talk.EndProgress();
-        var report = await DiskShow.DescribeAsync(target, cancellationToken);
-        if (!session.TryWriteJson(report, JsonText.Own.DiskReport))
-            session.Talk.Say($"wrote {target} ({ByteSize.Format(report.Size)}, {ByteSize.Format(report.AllocatedBytes)} on disk)");
-        return ExitCode.Ok;
     }
 
-    private static async Task CreateAsync(string unfinished, DiskFormat format, long size, CancellationToken cancellationToken)
+    private static async Task CreateAsync(string unfinished, DiskFormat format, DiskReport old, CancellationToken cancellationToken)
     {
+        // The same disk in another file: a guest that remembers disks by identity finds it again.
+        var options = new ImageCreateOptions { PhysicalSectorSize = old.PhysicalSectorSize, Identifier = old.Identifier };
         try
         {
-            await DiskImage.CreateAsync(unfinished, ImageFormats.ToImage(format), size, null, cancellationToken);
+            await DiskImage.CreateAsync(unfinished, ImageFormats.ToImage(format), old.Size, options, cancellationToken);
         }
         catch (StorageException e) when (e.Kind == StorageErrorKind.AlreadyExists)
         {
@@ -97,7 +107,4 @@ internal sealed class DiskConvert
             total += run.Kind == ExtentKind.Data ? run.Length : 0;
         return total;
     }
-
-    private static StorageException Exists(string path) =>
-        new(StorageErrorKind.AlreadyExists, "exists already; converting never overwrites a file", path, operation: "convert");
 }

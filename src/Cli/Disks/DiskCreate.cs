@@ -34,7 +34,7 @@ internal sealed class DiskCreate
         var size = session.Get(_size)!.Value;
         await DiskImage.CreateAsync(path, ImageFormats.ToImage(format), size, ReadOptions(session, format), cancellationToken);
         if (session.Json)
-            session.TryWriteJson(await DiskShow.DescribeAsync(path, cancellationToken), JsonText.Own.DiskReport);
+            session.TryWriteJson(await DiskShow.DescribeAsync(path, format, cancellationToken), JsonText.Own.DiskReport);
         else
             session.Talk.Say($"created {path} ({ByteSize.Format(size)}, {DiskFormats.Word(format)})");
         return ExitCode.Ok;

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using Godwit.Api.Disks;
 using Godwit.Storage;
 using Godwit.Storage.Formats;
 
@@ -12,9 +13,11 @@ internal static class DiskMap
     public static Verb Create(Shell shell, GlobalOptions global)
     {
         var path = DiskCommands.PathArgument();
-        var verb = new Verb("map", "Lists what is allocated where, as the guest sees it", "godwit disk map data.vhdx") { path };
+        var format = DiskCommands.ExpectedFormatOption();
+        var verb = new Verb("map", "Lists what is allocated where, as the guest sees it", "godwit disk map data.vhdx") { path, format };
         verb.AddJson("Write an array of runs as JSON");
-        verb.Does(shell, global, (session, cancellationToken) => RunAsync(session, session.Shell.AbsolutePath(session.Get(path)), cancellationToken));
+        verb.Does(shell, global, (session, cancellationToken) => RunAsync(
+            session, session.Shell.AbsolutePath(session.Get(path)), session.Get(format), cancellationToken));
         return verb;
     }
 
@@ -41,9 +44,10 @@ internal static class DiskMap
             yield return run;
     }
 
-    private static async Task<int> RunAsync(Session session, string path, CancellationToken cancellationToken)
+    private static async Task<int> RunAsync(Session session, string path, DiskFormat? format, CancellationToken cancellationToken)
     {
-        await using var device = await DiskImage.OpenAsync(path, null, readOnly: true, cancellationToken);
+        await ImageNames.RequireContentAsync(path, format, cancellationToken);
+        await using var device = await DiskImage.OpenAsync(path, ImageFormats.ToImage(format), readOnly: true, cancellationToken);
         if (session.Json)
             await WriteJsonAsync(session.Shell.Out, device, cancellationToken);
         else

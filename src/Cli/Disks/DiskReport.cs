@@ -12,7 +12,7 @@ namespace Godwit.Cli.Disks;
 /// <param name="BlockSize">Unit of allocation of a VHDX, in bytes.</param>
 /// <param name="Identifier">The disk's own identity, where the format has one.</param>
 internal sealed record DiskReport(
-    string Path, DiskFormat Format, long Size, long AllocatedBytes, int LogicalSectorSize, int PhysicalSectorSize, long? BlockSize, string? Identifier);
+    string Path, DiskFormat Format, long Size, long AllocatedBytes, int LogicalSectorSize, int PhysicalSectorSize, int? BlockSize, Guid? Identifier);
 
 /// <summary>What <c>disk check</c> found.</summary>
 /// <param name="Path">The file, absolute.</param>

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Godwit.Api.Disks;
 using Godwit.Cli.Text;
 using Godwit.Storage.Formats;
 
@@ -11,11 +12,12 @@ internal static class DiskShow
     public static Verb Create(Shell shell, GlobalOptions global)
     {
         var path = DiskCommands.PathArgument();
-        var verb = new Verb("info", "Shows what an image file is", "godwit disk info data.vhdx") { path };
+        var format = DiskCommands.ExpectedFormatOption();
+        var verb = new Verb("info", "Shows what an image file is", "godwit disk info data.vhdx") { path, format };
         verb.AddJson("Write the description as JSON");
         verb.Does(shell, global, async (session, cancellationToken) =>
         {
-            var report = await DescribeAsync(session.Shell.AbsolutePath(session.Get(path)), cancellationToken);
+            var report = await DescribeAsync(session.Shell.AbsolutePath(session.Get(path)), session.Get(format), cancellationToken);
             if (!session.TryWriteJson(report, JsonText.Own.DiskReport))
                 Write(session, report);
             return ExitCode.Ok;
@@ -24,12 +26,13 @@ internal static class DiskShow
     }
 
     /// <summary>Reads an image file's description.</summary>
-    public static async Task<DiskReport> DescribeAsync(string path, CancellationToken cancellationToken)
+    public static async Task<DiskReport> DescribeAsync(string path, DiskFormat? format, CancellationToken cancellationToken)
     {
-        var found = await DiskImage.DescribeAsync(path, cancellationToken);
+        await ImageNames.RequireContentAsync(path, format, cancellationToken);
+        var found = await DiskImage.DescribeAsync(path, ImageFormats.ToImage(format), cancellationToken);
         return new DiskReport(
             path, ImageFormats.ToApi(found.Format), found.Size, found.AllocatedBytes, found.LogicalSectorSize, found.PhysicalSectorSize,
-            found.BlockSize, found.Identifier?.ToString());
+            found.BlockSize, found.Identifier);
     }
 
     private static void Write(Session session, DiskReport report)
@@ -40,8 +43,8 @@ internal static class DiskShow
         fields.Add("Size", Bytes(report.Size));
         fields.Add("On disk", Bytes(report.AllocatedBytes));
         fields.Add("Sector", string.Create(CultureInfo.InvariantCulture, $"{report.LogicalSectorSize} B logical, {report.PhysicalSectorSize} B physical"));
-        fields.Add("Block", report.BlockSize is long block ? ByteSize.Format(block) : null);
-        fields.Add("Identifier", report.Identifier);
+        fields.Add("Block", report.BlockSize is int block ? ByteSize.Format(block) : null);
+        fields.Add("Identifier", report.Identifier?.ToString());
         fields.Write(session.Shell.Out);
     }
 

@@ -14,6 +14,9 @@ internal static class ImageFormats
         _ => ImageFormat.Raw,
     };
 
+    /// <summary>The disk stack's name, or null where none was given.</summary>
+    public static ImageFormat? ToImage(DiskFormat? format) => format is DiskFormat given ? ToImage(given) : null;
+
     /// <summary>The Api's name.</summary>
     public static DiskFormat ToApi(ImageFormat format) => format switch
     {

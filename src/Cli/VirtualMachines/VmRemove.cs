@@ -1,6 +1,4 @@
 using System.CommandLine;
-using Godwit.Api;
-using Godwit.Api.VirtualMachines;
 
 namespace Godwit.Cli.VirtualMachines;
 
@@ -17,27 +15,10 @@ internal static class VmRemove
         verb.Does(shell, global, async (session, cancellationToken) =>
         {
             var (vm, delete) = (session.Get(name), session.Get(deleteDisks));
-            if (session.Get(force))
-                await TurnOffAsync(session.Client, vm, cancellationToken);
-            await session.Client.RemoveVirtualMachineAsync(vm, delete, cancellationToken);
+            await session.Client.RemoveVirtualMachineAsync(vm, delete, session.Get(force), cancellationToken);
             session.Talk.Say($"removed VM {vm}{(delete ? " and its disks" : "; its disks were left where they are")}");
             return ExitCode.Ok;
         });
         return verb;
-    }
-
-    private static async Task TurnOffAsync(GodwitClient client, string name, CancellationToken cancellationToken)
-    {
-        var vm = await client.GetVirtualMachineAsync(name, cancellationToken);
-        if (vm.State == VirtualMachineState.Off)
-            return;
-        try
-        {
-            await client.StopVirtualMachineAsync(name, new StopRequest(TurnOff: true), cancellationToken);
-        }
-        catch (GodwitException e) when (e.Problem.Code == ErrorCode.WrongState)
-        {
-            // It went off by itself in between; if that is not why, removing will say so.
-        }
     }
 }

@@ -22,34 +22,28 @@ internal static class BlockStatus
     /// <param name="to">Room for <see cref="MaxDescriptors"/>.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <returns>Descriptors written, at least one.</returns>
-    public static async ValueTask<int> CollectAsync(
-        BlockDevice device, RequestHeader request, Memory<byte> to, CancellationToken cancellationToken)
+    public static ValueTask<int> CollectAsync(
+        BlockDevice device, in RequestHeader request, Memory<byte> to, CancellationToken cancellationToken)
     {
-        var one = (request.Flags & NbdCommandFlags.RequestOne) != 0;
-        var at = (long)request.Offset;
-        var end = at + request.Length;
-        var count = 0;
-        uint length = 0;
-        var state = AllocationFlags.Data;
-        for (var questions = 0; at < end && questions < MaxQuestions; questions++)
+        var run = new Run(request, to);
+        while (!run.IsComplete)
         {
-            var extent = await device.GetExtentAsync(at, end - at, cancellationToken).ConfigureAwait(false);
-            var next = StateOf(extent.Kind);
-            if (length > 0 && next != state)
-            {
-                Write(to.Span[(count++ * DescriptorLength)..], length, state);
-                length = 0;
-                if (one || count == MaxDescriptors)
-                    return count;
-            }
-
-            state = next;
-            length += (uint)extent.Length;
-            at += extent.Length;
+            var answer = device.GetExtentAsync(run.At, run.Left, cancellationToken);
+            if (!answer.IsCompletedSuccessfully)
+                return ContinueAsync(device, run, answer, cancellationToken);
+            run.Add(answer.Result);
         }
 
-        Write(to.Span[(count * DescriptorLength)..], length, state);
-        return count + 1;
+        return ValueTask.FromResult(run.Finish());
+    }
+
+    private static async ValueTask<int> ContinueAsync(
+        BlockDevice device, Run run, ValueTask<Extent> answer, CancellationToken cancellationToken)
+    {
+        run.Add(await answer.ConfigureAwait(false));
+        while (!run.IsComplete)
+            run.Add(await device.GetExtentAsync(run.At, run.Left, cancellationToken).ConfigureAwait(false));
+        return run.Finish();
     }
 
     private static AllocationFlags StateOf(ExtentKind kind) => kind switch
@@ -64,5 +58,48 @@ internal static class BlockStatus
     {
         BinaryPrimitives.WriteUInt32BigEndian(to, length);
         BinaryPrimitives.WriteUInt32BigEndian(to[4..], (uint)state);
+    }
+
+    /// <summary>The descriptors so far and the one that may still grow.</summary>
+    private struct Run(in RequestHeader request, Memory<byte> to)
+    {
+        private readonly bool _one = (request.Flags & NbdCommandFlags.RequestOne) != 0;
+        private readonly long _end = (long)request.Offset + request.Length;
+        private int _count;
+        private int _questions;
+        private uint _length;
+        private AllocationFlags _state;
+        private bool _isFull;
+
+        public long At { get; private set; } = (long)request.Offset;
+
+        public readonly long Left => _end - At;
+
+        public readonly bool IsComplete => _isFull || Left == 0 || _questions == MaxQuestions;
+
+        public void Add(in Extent extent)
+        {
+            var state = StateOf(extent.Kind);
+            if (_length > 0 && state != _state)
+            {
+                // The descriptor in hand cannot grow any more; when it is the last one wanted, this extent is not.
+                _isFull = _one || _count == MaxDescriptors - 1;
+                if (_isFull)
+                    return;
+                Write(to.Span[(_count++ * DescriptorLength)..], _length, _state);
+                _length = 0;
+            }
+
+            _state = state;
+            _length += (uint)extent.Length;
+            At += extent.Length;
+            _questions++;
+        }
+
+        public int Finish()
+        {
+            Write(to.Span[(_count * DescriptorLength)..], _length, _state);
+            return _count + 1;
+        }
     }
 }

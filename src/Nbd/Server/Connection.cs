@@ -13,16 +13,20 @@ internal sealed class Connection : IDisposable
     private readonly CancellationToken _abort;
     private readonly Wire _wire;
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Action<Connection> _onEnd;
     private bool _tooSlow;
 
     /// <summary>Takes a client over.</summary>
     /// <param name="socket">The connected socket; owned from now on.</param>
     /// <param name="exports">What it may choose from.</param>
     /// <param name="options">Limits.</param>
+    /// <param name="onEnd">Is told that the connection is closed, before <see cref="Ended"/> completes.</param>
     /// <param name="abort">Gives up what the device is still working on.</param>
     /// <exception cref="SocketException">The process has no descriptors left; the socket is closed.</exception>
-    public Connection(Socket socket, IReadOnlyList<NbdExport> exports, NbdServerOptions options, CancellationToken abort)
+    public Connection(
+        Socket socket, IReadOnlyList<NbdExport> exports, NbdServerOptions options, Action<Connection> onEnd, CancellationToken abort)
     {
+        _onEnd = onEnd;
         _exports = exports;
         _options = options;
         _abort = abort;
@@ -81,6 +85,7 @@ internal sealed class Connection : IDisposable
     public void Dispose()
     {
         _wire.Dispose();
+        _onEnd(this);
         _ended.TrySetResult();
     }
 

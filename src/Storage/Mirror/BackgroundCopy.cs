@@ -1,4 +1,6 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 
 namespace Godwit.Storage.Mirror;
 
@@ -12,6 +14,7 @@ namespace Godwit.Storage.Mirror;
 /// answer without waiting.</para>
 /// <para>One run per object. <see cref="Progress"/> may be read at any time from any thread.</para>
 /// </remarks>
+[SuppressMessage("Design", "CA1001", Justification = "The lease's timer is idle before RunAsync, which disposes it at its end.")]
 public sealed class BackgroundCopy
 {
     private const int LongestChunk = 1 << 20;
@@ -28,6 +31,7 @@ public sealed class BackgroundCopy
     private readonly ChunkCopier _copier;
     private readonly ChunkComparer _comparer;
     private bool _atRoundStart = true;
+    private bool _roundWasSynchronous;
     private bool _comparing;
     private long _cursor;
     private long _leftByLastRound = long.MaxValue;
@@ -91,7 +95,7 @@ public sealed class BackgroundCopy
     {
         // Pinned and on a page boundary, for direct I/O.
         var array = GC.AllocateUninitializedArray<byte>(length + PageLength, pinned: true);
-        var address = System.Runtime.InteropServices.Marshal.UnsafeAddrOfPinnedArrayElement(array, 0);
+        var address = Marshal.UnsafeAddrOfPinnedArrayElement(array, 0);
         return array.AsMemory((int)(PageLength - (address % PageLength)), length);
     }
 
@@ -134,7 +138,17 @@ public sealed class BackgroundCopy
     /// <summary>A round goes once over the bitmap. Before it: drop the holes, and see whether rounds still bring anything.</summary>
     private async ValueTask StartRoundAsync(CancellationToken cancellationToken)
     {
-        await _holes.RunAsync(_bitmap, cancellationToken).ConfigureAwait(false);
+        // Guests that always have a write under way keep something marked all the time. But a whole synchronous round has
+        // copied everything else, so what is marked now is theirs, and it is gone when they pause for the lock.
+        if (_roundWasSynchronous && _condition.Synchronous)
+        {
+            await BecomeInSyncAsync(cancellationToken).ConfigureAwait(false);
+            if (_mirror.State != MirrorDiskState.Copying)
+                return;
+        }
+
+        if (!_condition.Synchronous)
+            await _holes.RunAsync(_bitmap, cancellationToken).ConfigureAwait(false);
         _atRoundStart = false;
         _cursor = 0;
         var left = _bitmap.DirtyBytes;
@@ -143,6 +157,7 @@ public sealed class BackgroundCopy
         var few = left <= _mirror.Options.SynchronousBelow || _roundsWithoutProgress >= _mirror.Options.RoundsWithoutProgress;
         if (few && !_condition.Synchronous && _condition.UntilSynchronous == TimeSpan.Zero)
             await GoSynchronousAsync(cancellationToken).ConfigureAwait(false);
+        _roundWasSynchronous = _condition.Synchronous;
     }
 
     private async ValueTask GoSynchronousAsync(CancellationToken cancellationToken)
@@ -194,6 +209,7 @@ public sealed class BackgroundCopy
         _atRoundStart = true;
         _leftByLastRound = long.MaxValue;
         _roundsWithoutProgress = 0;
+        _roundWasSynchronous = false;
         _comparing = false;
     }
 

@@ -1,4 +1,6 @@
 using System.IO.MemoryMappedFiles;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 
 namespace Godwit.Storage.Mirror;
 
@@ -14,8 +16,7 @@ internal sealed unsafe class BitmapMemory : IDisposable
     {
         _array = array;
         _count = array.Length;
-        Words = (ulong*)System.Runtime.CompilerServices.Unsafe.AsPointer(
-            ref System.Runtime.InteropServices.MemoryMarshal.GetArrayDataReference(array));
+        Words = (ulong*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(array));
     }
 
     private BitmapMemory(MemoryMappedFile file, MemoryMappedViewAccessor view, long offset, int count)

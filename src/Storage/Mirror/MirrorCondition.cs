@@ -64,7 +64,7 @@ internal sealed class MirrorCondition(MirrorOptions options, TimeProvider time) 
     private TimeSpan Now => time.GetElapsedTime(_created);
 
     /// <summary>Completes at the next change of anything here. Take it before looking, then look, then await it.</summary>
-    public Task NextChange()
+    public Task NextChangeAsync()
     {
         lock (_sync)
             return _changed.Task;

@@ -81,7 +81,7 @@ public sealed partial class MirrorDisk : BlockDevice
     {
         while (true)
         {
-            var changed = _condition.NextChange();
+            var changed = _condition.NextChangeAsync();
             if (_condition.State != state)
                 return _condition.State;
             await changed.WaitAsync(cancellationToken).ConfigureAwait(false);
@@ -96,12 +96,13 @@ public sealed partial class MirrorDisk : BlockDevice
         var started = Time.GetTimestamp();
         while (_condition.Late > 0 && Time.GetElapsedTime(started) < Options.TargetTimeLimit)
         {
-            var changed = _condition.NextChange();
+            var changed = _condition.NextChangeAsync();
             if (_condition.Late > 0)
                 await Task.WhenAny(changed, Task.Delay(Options.TargetTimeLimit, Time)).ConfigureAwait(false);
         }
 
         _condition.Dispose();
+        await base.DisposeAsync().ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
@@ -180,7 +181,10 @@ public sealed partial class MirrorDisk : BlockDevice
         {
             // Asked under the lock, see MirrorCondition.TargetLate.
             both = _condition.Synchronous;
-            await (both ? ChangeBothAsync(change, cancellationToken) : ChangeSourceAsync(change, cancellationToken)).ConfigureAwait(false);
+            if (both)
+                await ChangeBothAsync(change, cancellationToken).ConfigureAwait(false);
+            else
+                await ChangeSourceAsync(change, cancellationToken).ConfigureAwait(false);
         }
 
         // Forced to the target's medium by a flush after the lock is released: a flush that fails needs the whole device.

@@ -4,12 +4,15 @@ namespace Godwit.Storage.Mirror;
 /// Lets requests through until it is closed; closing waits for those inside. Who comes while it is closed waits and goes on
 /// in order of arrival.
 /// </summary>
+/// <param name="release">Lets a waiter go on; by default through the thread pool's queue, first in first out.</param>
 /// <remarks>Entering and leaving cost one interlocked operation each and allocate nothing. The count of requests inside and
 /// the closed flag share one word, so that "closed and empty" is seen by exactly the last one out.</remarks>
-internal sealed class RequestGate
+internal sealed class RequestGate(Action<IThreadPoolWorkItem>? release = null)
 {
     private const long Closed = 1L << 62;
 
+    private readonly Action<IThreadPoolWorkItem> _release =
+        release ?? (static waiter => ThreadPool.UnsafeQueueUserWorkItem(waiter, preferLocal: false));
     private readonly Lock _sync = new();
     private readonly Queue<Waiter> _waiters = new();
     private TaskCompletionSource _empty = new();
@@ -72,7 +75,7 @@ internal sealed class RequestGate
             Interlocked.Add(ref _state, _waiters.Count);
             Interlocked.And(ref _state, ~Closed);
             while (_waiters.TryDequeue(out var waiter))
-                ThreadPool.UnsafeQueueUserWorkItem(waiter, preferLocal: false);
+                _release(waiter);
         }
     }
 

@@ -75,6 +75,7 @@ public sealed class SwitchableDisk : BlockDevice
     {
         await _current.DisposeAsync().ConfigureAwait(false);
         _replacing.Dispose();
+        await base.DisposeAsync().ConfigureAwait(false);
     }
 
     /// <inheritdoc/>

@@ -12,7 +12,7 @@ public sealed class GodwitClientTests
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    [Fact(Timeout = 10_000)]
+    [Fact(Timeout = 30_000)]
     public async Task Each_member_asks_for_its_own_resource()
     {
         var vm = JsonSerializer.Serialize(Samples.Vm(), ApiJson.Default.VirtualMachine);
@@ -20,7 +20,7 @@ public sealed class GodwitClientTests
         await using var daemon = FakeDaemon.Answering(request => request.ToString() switch
         {
             "GET /v1/vms" => (200, $"[{vm}]"),
-            "DELETE /v1/vms/my%20vm?deleteDisks=true" or "DELETE /v1/vms/my%20vm" => (204, ""),
+            "DELETE /v1/vms/my%20vm?deleteDisks=true&force=true" or "DELETE /v1/vms/my%20vm" => (204, ""),
             "GET /v1/jobs" => (200, $"[{job}]"),
             "GET /v1/host" => (200, """{"name":"h","version":"1","processId":7,"virtualMachines":1,"runningVirtualMachines":1,"activeJobs":0,"storageMoveLimit":2,"allowedRoots":[]}"""),
             var path when path.EndsWith("/storage-moves", StringComparison.Ordinal) => request.Body.Contains("\"dryRun\":true", StringComparison.Ordinal)
@@ -35,8 +35,8 @@ public sealed class GodwitClientTests
         await client.CreateVirtualMachineAsync(new VirtualMachineSpec("x", 1 << 20, 1, [new DiskSpec("/a", 512)]), Token);
         await client.StartVirtualMachineAsync("a/b", Token);
         await client.StopVirtualMachineAsync("a", new StopRequest(true, 5), Token);
-        await client.RemoveVirtualMachineAsync("my vm", true, Token);
-        await client.RemoveVirtualMachineAsync("my vm", false, Token);
+        await client.RemoveVirtualMachineAsync("my vm", true, true, Token);
+        await client.RemoveVirtualMachineAsync("my vm", false, false, Token);
         Assert.Equal(1, (await client.PlanStorageMoveAsync("a", new StorageMoveRequest("/t"), Token)).AvailableBytes);
         Assert.Equal(Samples.JobId, (await client.MoveStorageAsync("a", new StorageMoveRequest("/t", DryRun: true), Token)).Id);
         Assert.Single(await client.ListJobsAsync(Token));
@@ -46,13 +46,13 @@ public sealed class GodwitClientTests
         Assert.Equal(
             [
                 "GET /v1/vms", "GET /v1/vms/my%20vm", "POST /v1/vms", "POST /v1/vms/a%2Fb/start", "POST /v1/vms/a/stop",
-                "DELETE /v1/vms/my%20vm?deleteDisks=true", "DELETE /v1/vms/my%20vm", "POST /v1/vms/a/storage-moves",
+                "DELETE /v1/vms/my%20vm?deleteDisks=true&force=true", "DELETE /v1/vms/my%20vm", "POST /v1/vms/a/storage-moves",
                 "POST /v1/vms/a/storage-moves", "GET /v1/jobs", $"GET /v1/jobs/{Samples.JobId}", $"POST /v1/jobs/{Samples.JobId}/cancel", "GET /v1/host",
             ],
             daemon.Requests.Select(request => request.ToString()));
     }
 
-    [Fact(Timeout = 10_000)]
+    [Fact(Timeout = 30_000)]
     public async Task A_problem_arrives_as_it_was_sent()
     {
         await using var daemon = FakeDaemon.Answering(_ =>
@@ -62,7 +62,7 @@ public sealed class GodwitClientTests
         Assert.Equal(new Problem(ErrorCode.Busy, "VM web is being moved", "wait for job 1"), thrown.Problem);
     }
 
-    [Theory(Timeout = 10_000)]
+    [Theory(Timeout = 30_000)]
     [InlineData(401, "", ErrorCode.AccessDenied)]
     [InlineData(404, "<html>", ErrorCode.NotFound)]
     [InlineData(500, """{"code":"FromTheFuture","title":"x"}""", ErrorCode.Internal)]
@@ -74,7 +74,7 @@ public sealed class GodwitClientTests
         Assert.Equal(code, (await Assert.ThrowsAsync<GodwitException>(() => client.ListJobsAsync(Token))).Problem.Code);
     }
 
-    [Theory(Timeout = 10_000)]
+    [Theory(Timeout = 30_000)]
     [InlineData("")]
     [InlineData("null")]
     [InlineData("[{]")]
@@ -88,7 +88,7 @@ public sealed class GodwitClientTests
         Assert.Contains(daemon.Address, thrown.Problem.Title, StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 10_000)]
+    [Fact(Timeout = 30_000)]
     public async Task An_answer_cut_off_at_any_byte_is_unavailable_and_never_a_wrong_record()
     {
         var body = JsonSerializer.Serialize(Samples.Vm(), ApiJson.Default.VirtualMachine);
@@ -104,7 +104,7 @@ public sealed class GodwitClientTests
         }
     }
 
-    [Fact(Timeout = 10_000)]
+    [Fact(Timeout = 30_000)]
     public async Task A_missing_socket_says_which_and_what_to_do()
     {
         using var folder = new TemporaryFolder();
@@ -115,7 +115,7 @@ public sealed class GodwitClientTests
         Assert.Contains("GODWIT_HOST", problem.Remedy, StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 10_000)]
+    [Fact(Timeout = 30_000)]
     public async Task A_socket_nobody_listens_on_says_so()
     {
         using var folder = new TemporaryFolder();
@@ -126,7 +126,7 @@ public sealed class GodwitClientTests
         Assert.Contains("nobody listens there", problem.Title, StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 10_000)]
+    [Fact(Timeout = 30_000)]
     public async Task The_token_is_sent_when_there_is_one()
     {
         await using var daemon = FakeDaemon.Answering(_ => (200, "[]"));
@@ -137,7 +137,7 @@ public sealed class GodwitClientTests
         Assert.Equal(["Bearer secret", null], daemon.Requests.Select(request => request.Authorization));
     }
 
-    [Fact(Timeout = 10_000)]
+    [Fact(Timeout = 30_000)]
     public async Task A_cancelled_call_ends_at_once()
     {
         await using var daemon = new FakeDaemon((_, _, token) => Task.Delay(Timeout.Infinite, token));

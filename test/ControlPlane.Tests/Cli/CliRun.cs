@@ -9,8 +9,19 @@ internal sealed record CliResult(int Code, string Out, string Error);
 /// <summary>Runs command lines inside the test.</summary>
 internal sealed class CliRun : IDisposable
 {
-    private readonly LockedWriter _out = new();
-    private readonly LockedWriter _error = new();
+    private readonly LockedWriter _out = new(null);
+    private readonly LockedWriter _error;
+
+    private readonly StillClock _signals = new();
+
+    public CliRun()
+    {
+        _error = new LockedWriter(text => OnTalk?.Invoke(text));
+        Interrupts = new Interrupts(_signals);
+    }
+
+    /// <summary>Sees each piece of talk as it is written.</summary>
+    public Action<string>? OnTalk { get; init; }
 
     public bool Terminal { get; init; }
 
@@ -22,7 +33,15 @@ internal sealed class CliRun : IDisposable
 
     public Dictionary<string, string> Variables { get; init; } = [];
 
-    public Interrupts Interrupts { get; } = new();
+    /// <summary>Its clock is the test's own: signals come as close together as the test says.</summary>
+    public Interrupts Interrupts { get; }
+
+    /// <summary>^C, and long enough after the last one to be another.</summary>
+    public bool Interrupt()
+    {
+        _signals.Advance(1);
+        return Interrupts.Signal();
+    }
 
     public string ErrorSoFar => _error.ToString();
 
@@ -44,7 +63,13 @@ internal sealed class CliRun : IDisposable
     {
         private readonly Lock _gate = new();
 
-        public LockedWriter() => NewLine = "\n";
+        private readonly Action<string>? _written;
+
+        public LockedWriter(Action<string>? written)
+        {
+            _written = written;
+            NewLine = "\n";
+        }
 
         public override void Write(char value)
         {
@@ -56,13 +81,10 @@ internal sealed class CliRun : IDisposable
         {
             lock (_gate)
                 base.Write(value);
+            _written?.Invoke(value ?? "");
         }
 
-        public override void WriteLine(string? value)
-        {
-            lock (_gate)
-                base.Write(value + "\n");
-        }
+        public override void WriteLine(string? value) => Write(value + "\n");
 
         public override string ToString()
         {

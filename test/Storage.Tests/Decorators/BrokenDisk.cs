@@ -81,7 +81,7 @@ internal sealed class BrokenDisk(BlockDevice inner, Defect defect) : DelegatingB
             var start = offset / 4096 * 4096;
             var page = new byte[Math.Min(Length, (offset + buffer.Length + 4095) / 4096 * 4096) - start];
             await base.ReadCoreAsync(start, page, cancellationToken);
-            await Task.Yield();
+            await Task.Delay(1, cancellationToken);
             buffer.CopyTo(page.AsMemory((int)(offset - start)));
             await base.WriteCoreAsync(start, page, flags, cancellationToken);
             return;

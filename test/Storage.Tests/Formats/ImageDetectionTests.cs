@@ -22,7 +22,7 @@ public sealed class ImageDetectionTests
     {
         // A mark (or none), a place for it, a length around the interesting ones, and a seed for the rest.
         var gen = Gen.Select(
-            Gen.Int[-1, Marks.Length - 1], Gen.OneOfConst(0, 1, 0x40, 512, 0x10000, 0x30000, -512, -511), Gen.Int[0, 700], Gen.Int[0, 4], Gen.Int);
+            Gen.Int[-1, Marks.Length - 1], Gen.OneOf(0, 1, 0x40, 512, 0x10000, 0x30000, -512, -511), Gen.Int[0, 700], Gen.Int[0, 4], Gen.Int);
         await gen.SampleAsync((mark, place, length, scale, seed) => OpenAnythingAsync(Compose(mark, place, length, scale, seed)), iter: 600, threads: 1);
     }
 

@@ -151,6 +151,26 @@ public sealed class BackgroundCopyTests
         await rig.AssertEqualAsync();
     }
 
+    [Fact(Timeout = 60_000)]
+    public async Task It_converges_though_the_guests_always_have_a_write_under_way()
+    {
+        await using var rig = MirrorRig.Create(Size, new MirrorSetup { Chunk = 64 << 10 });
+        rig.SourceFile.Delay(FileOperation.Write, TimeSpan.FromMilliseconds(3));
+        using var stop = new CancellationTokenSource();
+        var guests = Enumerable.Range(0, 8).Select(guest => Task.Run(async () =>
+        {
+            var random = new Random(guest);
+            while (!stop.IsCancellationRequested)
+                await rig.Disk.WriteAsync(random.Next(Size / 4096) * 4096L, MirrorRig.Noise(guest, 4096), WriteFlags.None, None);
+        })).ToArray();
+        rig.Start();
+        await rig.UntilAsync(MirrorDiskState.Verified);
+        Assert.True(rig.Bitmap.DirtyBytes > 0, "no write was under way, so this proves nothing");
+        await stop.CancelAsync();
+        await Task.WhenAll(guests);
+        await rig.AssertEqualAsync();
+    }
+
     [Fact(Timeout = 30_000)]
     public async Task It_stays_below_the_rate()
     {

@@ -11,8 +11,13 @@ internal sealed class CheckedMirror(MirrorRig rig) : DelegatingBlockDevice(rig.D
 
     public override async ValueTask DisposeAsync()
     {
-        if (_checked)
-            return;
+        if (!_checked)
+            await CheckAsync();
+        await base.DisposeAsync();
+    }
+
+    private async Task CheckAsync()
+    {
         _checked = true;
         await rig.StopAsync();
         var source = await MirrorRig.ContentAsync(rig.Source);

@@ -38,28 +38,29 @@ public sealed class SwitchableDiskTests
     [Fact(Timeout = 30_000)]
     public async Task Waiting_requests_go_on_in_order_of_arrival()
     {
-        var gate = new RequestGate();
-        await gate.CloseAsync(None);
         var order = new List<int>();
-        var waiting = new List<Task>();
+        var released = new List<IThreadPoolWorkItem>();
+        var gate = new RequestGate(released.Add);
+        await gate.CloseAsync(None);
         for (var i = 0; i < 50; i++)
         {
             Assert.False(gate.TryEnter());
-            waiting.Add(gate.WaitAsync(None));
+            _ = EnterAsync(i);
         }
 
-        // One by one through the gate: each is completed by a work item queued in order; the first to be seen is the first.
         gate.Open();
-        for (var i = 0; i < 50; i++)
-        {
-            await waiting[i];
-            order.Add(i);
-            gate.Exit();
-        }
-
+        foreach (var waiter in released)
+            waiter.Execute();
         Assert.Equal(Enumerable.Range(0, 50), order);
         var closed = gate.CloseAsync(None);
         Assert.True(closed.IsCompletedSuccessfully, "somebody is still counted as inside");
+
+        async Task EnterAsync(int number)
+        {
+            await gate.WaitAsync(None).ConfigureAwait(false);
+            order.Add(number);
+            gate.Exit();
+        }
     }
 
     [Fact(Timeout = 30_000)]

@@ -8,7 +8,7 @@ namespace Godwit.Testing.Disks;
 /// there, and nothing else. Every written sector carries its number and its request's, so a sector that turns up in a
 /// wrong place is noticed too.
 /// </summary>
-internal sealed class CrashHistory
+public sealed class CrashHistory
 {
     public const int Sector = 512;
     private readonly Lock _gate = new();
@@ -52,13 +52,15 @@ internal sealed class CrashHistory
     }
 
     /// <summary>Judges what is left after a crash.</summary>
-    /// <param name="content">The whole disk.</param>
+    /// <param name="content">The whole disk, or a part of it.</param>
     /// <param name="crash">When and how it happened.</param>
-    public void Check(ReadOnlySpan<byte> content, CrashPoint crash)
+    /// <param name="offset">Where on the disk the part starts; whole sectors.</param>
+    public void Check(ReadOnlySpan<byte> content, CrashPoint crash, long offset = 0)
     {
-        for (var sector = 0; sector < content.Length / Sector; sector++)
+        for (var index = 0; index < content.Length / Sector; index++)
         {
-            var longs = MemoryMarshal.Cast<byte, long>(content.Slice(sector * Sector, Sector));
+            var sector = (offset / Sector) + index;
+            var longs = MemoryMarshal.Cast<byte, long>(content.Slice(index * Sector, Sector));
             if (longs.ContainsAnyExcept(longs[0]))
                 Assert.Fail($"{crash}: sector {sector} is torn");
             var id = (int)(longs[0] >> 32);

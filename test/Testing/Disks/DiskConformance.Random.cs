@@ -26,11 +26,11 @@ public abstract partial class DiskConformance
         const int Writers = 4;
         await Task.WhenAll(Enumerable.Range(0, Writers).Select(writer => Task.Run(async () =>
         {
-            // Each writer owns every fourth sector, so all share every block and every page.
+            // Each writer owns every fourth sector, so all share every block and every page; mostly the same few pages.
             var random = new Random((seed * 10) + writer);
             for (var round = 0; round < 250; round++)
             {
-                var number = (random.Next(3) * 2048) + (random.Next(60) * Writers) + writer;
+                var number = (random.Next(3) * 2048) + (random.Next(round % 4 == 0 ? 60 : 4) * Writers) + writer;
                 var offset = Math.Min(number, (Size / sector / Writers * Writers) - Writers + writer) * sector;
                 if (random.Next(5) == 0)
                 {

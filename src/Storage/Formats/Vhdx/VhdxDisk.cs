@@ -77,18 +77,18 @@ public sealed partial class VhdxDisk : BlockDevice
     /// <inheritdoc/>
     public override async ValueTask DisposeAsync()
     {
-        if (_disposed)
-            return;
+        var first = !_disposed;
         _disposed = true;
         try
         {
-            if (!Capabilities.ReadOnly)
+            if (first && !Capabilities.ReadOnly)
                 await _session.EndAsync().ConfigureAwait(false);
         }
         finally
         {
             _session.Dispose();
             await _file.DisposeAsync().ConfigureAwait(false);
+            await base.DisposeAsync().ConfigureAwait(false);
         }
     }
 

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using Godwit.Storage.Files;
 
 namespace Godwit.Storage.Formats.Vhdx;
@@ -31,8 +30,10 @@ internal sealed class VhdxLogReader
         var active = FindActive(entries);
         if (active.Count == 0)
         {
+            // The specification says to refuse. QEMU opens such a file: it names the log before it writes the entry.
             throw new StorageException(StorageErrorKind.Corrupt,
-                "the header says that the log must be replayed, but the log holds no valid sequence of entries",
+                "the header says that the log must be replayed, but the log holds no valid sequence of entries"
+                + " (QEMU leaves that when it is killed at a bad moment; \"qemu-img check -r all\" repairs it then)",
                 _file.Path, _header.LogOffset, "open");
         }
 

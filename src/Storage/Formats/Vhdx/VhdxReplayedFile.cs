@@ -42,7 +42,8 @@ internal sealed class VhdxReplayedFile : IStorageFile
         if (offset > Length - buffer.Length)
             throw new StorageException(StorageErrorKind.Corrupt, $"{buffer.Length} bytes there reach past the end at {Length}", Path, offset, "read");
         var inside = (int)Math.Clamp(_inner.Length - offset, 0, buffer.Length);
-        await _inner.ReadAsync(offset, buffer[..inside], cancellationToken).ConfigureAwait(false);
+        if (inside > 0)
+            await _inner.ReadAsync(offset, buffer[..inside], cancellationToken).ConfigureAwait(false);
         buffer.Span[inside..].Clear();
         if (offset >= _lastPatched || offset + buffer.Length <= _firstPatched)
             return;

@@ -1,0 +1,32 @@
+using Godwit.Api.Hosts;
+using Godwit.Api.VirtualMachines;
+using Godwit.ControlPlane.Jobs;
+using Godwit.ControlPlane.VirtualMachines;
+using Godwit.Host.VirtualMachines;
+
+namespace Godwit.Host.Endpoints;
+
+/// <summary>/v1/host</summary>
+internal static class HostEndpoints
+{
+    public static void Map(IEndpointRouteBuilder routes) =>
+        routes.MapGet("/v1/host", ShowAsync).WithTags("Host").WithSummary("The host itself.");
+
+    private static async Task<HostStatus> ShowAsync(
+        DaemonOptions options, VirtualMachineOperations operations, JobRunner jobs, IAcceleratorChoice accelerators, CancellationToken token)
+    {
+        var vms = await operations.ListAsync(token);
+        var (accelerator, reason) = await accelerators.DescribeAsync(token);
+        return new HostStatus(
+            Environment.MachineName,
+            typeof(HostEndpoints).Assembly.GetName().Version?.ToString(3) ?? "0",
+            Environment.ProcessId,
+            accelerator,
+            reason,
+            vms.Count,
+            vms.Count(vm => vm.State != VirtualMachineState.Off),
+            jobs.ActiveCount,
+            options.StorageMoves,
+            options.AllowedRoots);
+    }
+}

@@ -1,0 +1,136 @@
+using Godwit.Api;
+using Godwit.ControlPlane.Disks;
+using Godwit.Host.Interop;
+
+namespace Godwit.Host.Files;
+
+/// <summary>The file system of this computer, with the folders that are out of bounds.</summary>
+internal sealed class LocalFolders : IFolders
+{
+    private static readonly string[] System =
+        ["/proc", "/sys", "/dev", "/etc", "/boot", "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/run"];
+
+    private static readonly string[] SystemForBoot = ["/proc", "/sys", "/dev", "/etc", "/run"];
+
+    private readonly List<string> _own;
+    private readonly List<string> _roots;
+    private readonly List<string> _system;
+    private readonly List<string> _systemForBoot;
+
+    /// <summary>Makes it.</summary>
+    /// <param name="own">Folders of the host itself; never a place for disks.</param>
+    /// <param name="roots">Folders disks may be in; empty for everything but system folders.</param>
+    public LocalFolders(IEnumerable<string> own, IEnumerable<string> roots)
+    {
+        _own = [.. own.Select(PathResolution.Resolve)];
+        _roots = [.. roots.Select(PathResolution.Resolve)];
+        // /bin is a link to /usr/bin on some systems: both spellings count.
+        _system = [.. System.Concat(System.Select(PathResolution.Resolve)).Distinct()];
+        _systemForBoot = [.. SystemForBoot.Concat(SystemForBoot.Select(PathResolution.Resolve)).Distinct()];
+    }
+
+    public string Resolve(string path)
+    {
+        var resolved = PathResolution.Resolve(path);
+        var allowed = _roots.Count > 0
+            ? _roots.Exists(root => PathResolution.IsWithin(resolved, root))
+            : !_system.Exists(root => PathResolution.IsWithin(resolved, root));
+        return allowed && !IsOwn(resolved) ? resolved : throw Denied(path, resolved, "Choose another folder, or start godwitd with --allow-root.");
+    }
+
+    /// <remarks>Boot files are only read, so --allow-root does not narrow them.</remarks>
+    public string ResolveBootFile(string path)
+    {
+        var resolved = PathResolution.Resolve(path);
+        return _systemForBoot.Exists(root => PathResolution.IsWithin(resolved, root)) || IsOwn(resolved)
+            ? throw Denied(path, resolved, "Copy the file elsewhere.")
+            : resolved;
+    }
+
+    public bool FileExists(string path) => Path.Exists(path) && !Directory.Exists(path);
+
+    public bool FolderExists(string path) => Directory.Exists(path);
+
+    public bool IsWritable(string folder) => LibC.IsWritable(DeepestExisting(folder));
+
+    public long AvailableBytes(string folder) => Told(folder, () => new DriveInfo(DeepestExisting(folder)).AvailableFreeSpace);
+
+    public string? FirstMissing(string folder)
+    {
+        string? missing = null;
+        for (var at = folder; !Directory.Exists(at); at = Path.GetDirectoryName(at) ?? "/")
+        {
+            missing = at;
+        }
+        return missing;
+    }
+
+    public void Create(string folder) => Told(folder, () => Directory.CreateDirectory(folder));
+
+    public void RemoveEmpty(string folder, string top)
+    {
+        for (var at = folder; PathResolution.IsWithin(at, top); at = Path.GetDirectoryName(at) ?? "/")
+        {
+            if (!Directory.Exists(at))
+            {
+                continue;
+            }
+            if (Directory.EnumerateFileSystemEntries(at).Any())
+            {
+                return;
+            }
+            Told(at, () =>
+            {
+                Directory.Delete(at);
+                return 0;
+            });
+        }
+    }
+
+    public void DeleteFile(string path) => Told(path, () =>
+    {
+        try
+        {
+            File.Delete(path);
+        }
+        catch (DirectoryNotFoundException)
+        {
+            // Gone with its folder.
+        }
+        return 0;
+    });
+
+    private static string DeepestExisting(string folder)
+    {
+        var at = folder;
+        while (!Directory.Exists(at))
+        {
+            at = Path.GetDirectoryName(at) ?? "/";
+        }
+        return at;
+    }
+
+    private bool IsOwn(string resolved) => _own.Exists(root => PathResolution.IsWithin(resolved, root));
+
+    private static GodwitException Denied(string path, string resolved, string remedy)
+    {
+        var through = resolved == path ? "" : $" (it leads to '{resolved}')";
+        return new GodwitException(ErrorCode.AccessDenied, $"'{path}' is outside the folders this host allows{through}.", remedy);
+    }
+
+    private static T Told<T>(string path, Func<T> act)
+    {
+        try
+        {
+            return act();
+        }
+        catch (UnauthorizedAccessException e)
+        {
+            throw new GodwitException(new Problem(ErrorCode.AccessDenied, $"'{path}': {e.Message}"), e);
+        }
+        catch (IOException e)
+        {
+            throw new GodwitException(new Problem(ErrorCode.IoFailed, $"'{path}': {e.Message}"), e);
+        }
+    }
+}

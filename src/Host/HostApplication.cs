@@ -1,0 +1,123 @@
+using System.Text.Json.Serialization;
+using Godwit.Api;
+using Godwit.ControlPlane.Jobs;
+using Godwit.ControlPlane.Migrations;
+using Godwit.ControlPlane.Store;
+using Godwit.ControlPlane.VirtualMachines;
+using Godwit.Host.Endpoints;
+using Godwit.Host.Http;
+using Godwit.Host.VirtualMachines;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+
+namespace Godwit.Host;
+
+/// <summary>The web application over given parts. Tests give it fakes.</summary>
+internal static class HostApplication
+{
+    private const long MaximumBody = 1 << 20;
+
+    public static WebApplication Build(
+        DaemonOptions options,
+        HostFolders folders,
+        Database database,
+        VirtualMachineParts parts,
+        IAcceleratorChoice accelerators,
+        TimeProvider time)
+    {
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "godwitd" });
+        builder.Host.UseSystemd();
+        AddLogging(builder, options);
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => Configure(kestrel, options, folders));
+        // Requests in flight get a moment; jobs need none, they are journalled.
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(5));
+        builder.Services.AddRoutingCore();
+        builder.Services.AddOpenApi();
+        builder.Services.Configure<RouteHandlerOptions>(route => route.ThrowOnBadRequest = true);
+        builder.Services.ConfigureHttpJsonOptions(json =>
+        {
+            json.SerializerOptions.TypeInfoResolverChain.Insert(0, ApiJson.Default);
+            json.SerializerOptions.DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull;
+            // A misspelt "retainSource" must not silently delete the source.
+            json.SerializerOptions.UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow;
+        });
+        AddParts(builder.Services, options, database, parts, accelerators, time);
+        var app = builder.Build();
+        app.UseMiddleware<ProblemAnswers>();
+        if (options.Listen is not null)
+        {
+            var token = BearerToken.ReadOrCreate(folders.Token);
+            app.Use(next => context => token.CheckAsync(context, next));
+        }
+        app.UseRouting();
+        app.MapOpenApi();
+        VirtualMachineEndpoints.Map(app);
+        JobEndpoints.Map(app);
+        HostEndpoints.Map(app);
+        // A socket file of a killed daemon is in the way; the state folder's lock says that nobody uses it.
+        File.Delete(folders.Socket);
+        app.Lifetime.ApplicationStarted.Register(
+            () => File.SetUnixFileMode(folders.Socket, UnixFileMode.UserRead | UnixFileMode.UserWrite));
+        return app;
+    }
+
+    private static void Configure(KestrelServerOptions kestrel, DaemonOptions options, HostFolders folders)
+    {
+        kestrel.AddServerHeader = false;
+        kestrel.Limits.MaxRequestBodySize = MaximumBody;
+        kestrel.Limits.MaxConcurrentConnections = 256;
+        kestrel.ListenUnixSocket(folders.Socket, listen =>
+        {
+            listen.Protocols = HttpProtocols.Http1;
+            BearerToken.MarkUnixSocket(listen);
+        });
+        if (options.Listen is { } address)
+        {
+            kestrel.Listen(address, listen => listen.Protocols = HttpProtocols.Http1);
+        }
+    }
+
+    private static void AddLogging(WebApplicationBuilder builder, DaemonOptions options)
+    {
+        builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
+        if (options.JsonLog)
+        {
+            builder.Logging.AddJsonConsole(console => console.UseUtcTimestamp = true);
+        }
+        else
+        {
+            builder.Logging.AddSimpleConsole(console =>
+            {
+                console.SingleLine = true;
+                console.UseUtcTimestamp = true;
+                console.TimestampFormat = "yyyy-MM-dd'T'HH:mm:ss.fff'Z' ";
+            });
+        }
+    }
+
+    private static void AddParts(
+        IServiceCollection services,
+        DaemonOptions options,
+        Database database,
+        VirtualMachineParts parts,
+        IAcceleratorChoice accelerators,
+        TimeProvider time)
+    {
+        services.AddSingleton(options);
+        services.AddSingleton(time);
+        services.AddSingleton(parts);
+        services.AddSingleton(accelerators);
+        services.AddSingleton<IJobObserver, JobLog>();
+        services.AddSingleton<IJobKind>(new StorageMoveKind(parts, options.StorageMoves));
+        services.AddSingleton(provider => new JobRunner(
+            database, provider.GetServices<IJobKind>(), time, provider.GetServices<IJobObserver>()));
+        services.AddSingleton<StorageMoves>();
+        services.AddSingleton<VirtualMachineOperations>();
+        services.AddSingleton(provider =>
+        {
+            var log = provider.GetRequiredService<ILogger<Reconciler>>();
+            return new Reconciler(
+                parts, provider.GetRequiredService<JobRunner>(), (vm, text) => log.LogWarning("VM {Name} {Text}", vm.Name, text));
+        });
+        services.AddHostedService<ReconcileLoop>();
+    }
+}

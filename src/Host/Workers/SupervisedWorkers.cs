@@ -1,0 +1,166 @@
+using System.Text.Json;
+using Godwit.Api;
+using Godwit.Api.Workers;
+using Godwit.ControlPlane.Disks;
+using Godwit.ControlPlane.VirtualMachines;
+using Godwit.Host.Interop;
+
+namespace Godwit.Host.Workers;
+
+/// <summary>Workers as processes of this computer, each kept running by a supervisor that outlives godwitd.</summary>
+internal sealed class SupervisedWorkers(HostFolders folders, WorkerProgram program, TimeProvider time) : IDiskWorkers
+{
+    private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(30);
+
+    private readonly SemaphoreSlim _starting = new(1, 1);
+
+    public async Task EnsureAsync(VirtualMachineRecord vm, CancellationToken cancellationToken)
+    {
+        // The reconcile loop and a job may both find a supervisor missing.
+        await _starting.WaitAsync(cancellationToken);
+        try
+        {
+            if (SupervisorMark.Find(LockFile(vm.Id)) is null)
+            {
+                await StartAsync(vm, cancellationToken);
+            }
+        }
+        finally
+        {
+            _starting.Release();
+        }
+        await UntilAnswersAsync(vm, cancellationToken);
+    }
+
+    public Task<bool> IsSupervisedAsync(Guid vm, CancellationToken cancellationToken) =>
+        Task.FromResult(SupervisorMark.Find(LockFile(vm)) is not null);
+
+    public async Task<WorkerReply> AskAsync(Guid vm, WorkerRequest request, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await WorkerClient.AskAsync(ControlSocket(vm), request, time, cancellationToken);
+        }
+        catch (GodwitException) when (request is GetStatus)
+        {
+            // The worker may have died with the question: its successor answers it.
+            return await WorkerClient.AskAsync(ControlSocket(vm), request, time, cancellationToken);
+        }
+    }
+
+    public async Task StopAsync(Guid vm, CancellationToken cancellationToken)
+    {
+        if (SupervisorMark.Find(LockFile(vm)) is null && !File.Exists(ControlSocket(vm)))
+        {
+            return;
+        }
+        try
+        {
+            await WorkerClient.AskAsync(ControlSocket(vm), new StopWorker(), time, cancellationToken);
+        }
+        catch (GodwitException)
+        {
+            if (SupervisorMark.Find(LockFile(vm)) is { } supervisor)
+            {
+                LibC.AskToEnd(supervisor);
+            }
+        }
+        await UntilGoneAsync(vm, cancellationToken);
+    }
+
+    private async Task StartAsync(VirtualMachineRecord vm, CancellationToken cancellationToken)
+    {
+        folders.Prepare(vm.Id);
+        WriteConfig(vm);
+        using var limit = new CancellationTokenSource(StartLimit, time);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        string[] arguments = ["supervise", "--config", folders.StateOf(vm.Id), "--run", folders.RunOf(vm.Id)];
+        try
+        {
+            if (await program.StartAsync(arguments, token => IsReadyAsync(vm.Id, token), both.Token) is { } ended)
+            {
+                throw new GodwitException(
+                    ErrorCode.Unavailable, $"The disk worker of '{vm.Name}' ended with {ended.ExitCode}: {ended.Error.Trim()}",
+                    $"See {Path.Combine(folders.StateOf(vm.Id), "worker.log")}.");
+            }
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new GodwitException(ErrorCode.Unavailable, $"The disk worker of '{vm.Name}' did not start within {StartLimit.TotalSeconds:0} s.");
+        }
+    }
+
+    /// <summary>The new supervisor's worker answers; one left from an earlier supervisor does not count.</summary>
+    private async Task<bool> IsReadyAsync(Guid vm, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return SupervisorMark.Find(LockFile(vm)) is { } supervisor
+                && (await WorkerClient.AskAsync(ControlSocket(vm), new GetStatus(), time, cancellationToken)).Status
+                    ?.SupervisorProcessId == supervisor;
+        }
+        catch (GodwitException e) when (e.Problem.Code == ErrorCode.Unavailable)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Before the first start only: from then on the file is the worker's and says where the disks are.</summary>
+    private void WriteConfig(VirtualMachineRecord vm)
+    {
+        var path = Path.Combine(folders.StateOf(vm.Id), "worker.json");
+        if (File.Exists(path))
+        {
+            return;
+        }
+        var disks = vm.Disks.Select(disk => new WorkerDiskConfig(new WorkerDisk(disk.Name, disk.Path, disk.Format)));
+        var json = JsonSerializer.SerializeToUtf8Bytes(new WorkerConfig(vm.Id, [.. disks]), ApiJson.Default.WorkerConfig);
+        var unfinished = path + ".new";
+        using (var file = new FileStream(unfinished, FileMode.Create, FileAccess.Write))
+        {
+            file.Write(json);
+            file.Flush(flushToDisk: true);
+        }
+        File.Move(unfinished, path);
+    }
+
+    private async Task UntilAnswersAsync(VirtualMachineRecord vm, CancellationToken cancellationToken)
+    {
+        var since = time.GetTimestamp();
+        while (true)
+        {
+            try
+            {
+                await WorkerClient.AskAsync(ControlSocket(vm.Id), new GetStatus(), time, cancellationToken);
+                return;
+            }
+            catch (GodwitException e) when (time.GetElapsedTime(since) < StartLimit && e.Problem.Code == ErrorCode.Unavailable)
+            {
+                await Task.Delay(PollInterval, time, cancellationToken);
+            }
+        }
+    }
+
+    private async Task UntilGoneAsync(Guid vm, CancellationToken cancellationToken)
+    {
+        var since = time.GetTimestamp();
+        while (SupervisorMark.Find(LockFile(vm)) is { } supervisor)
+        {
+            if (time.GetElapsedTime(since) > StopLimit)
+            {
+                throw new GodwitException(
+                    ErrorCode.Unavailable, $"The disk worker's supervisor (process {supervisor}) does not end.",
+                    $"See {Path.Combine(folders.StateOf(vm), "worker.log")}.");
+            }
+            await Task.Delay(PollInterval, time, cancellationToken);
+        }
+        // Left by a supervisor that was killed; the next one would replace it as well.
+        File.Delete(ControlSocket(vm));
+    }
+
+    private string LockFile(Guid vm) => Path.Combine(folders.StateOf(vm), "supervisor.lock");
+
+    private string ControlSocket(Guid vm) => Path.Combine(folders.RunOf(vm), "control.sock");
+}

@@ -1,0 +1,163 @@
+using Godwit.Storage.Formats.Vhdx;
+using Godwit.Testing.Files;
+using Xunit;
+using static Godwit.Storage.Tests.Formats.Vhdx.VhdxSample;
+
+namespace Godwit.Storage.Tests.Formats.Vhdx;
+
+/// <summary>What an allocation waits for, what a flush covers, and what both cost.</summary>
+public sealed class VhdxWriteOrderTests
+{
+    private static readonly CancellationToken None = CancellationToken.None;
+
+    [Theory(Timeout = 20_000)]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_second_write_to_a_block_waits_for_the_first_ones_log_entry(bool holdTheEntry)
+    {
+        var crash = new CrashFile(await CreateAsync());
+        var faulty = new FaultyFile(crash);
+        await using var disk = await OpenAsync(faulty);
+        await disk.WriteAsync(7 * MiB, Pattern(9, 512), WriteFlags.None, None);
+        var rule = faulty.Add(new FaultRule(FileOperation.Write)
+        {
+            Holds = true,
+            Where = (offset, _) => holdTheEntry ? offset is >= LogOffset and < MetadataOffset : offset >= FirstBlockOffset,
+        });
+
+        var first = disk.WriteAsync(0, Pattern(1, 4096), WriteFlags.None, None).AsTask();
+        await rule.Reached;
+        var second = disk.WriteAsync(8192, Pattern(2, 4096), WriteFlags.None, None).AsTask();
+        var elsewhere = disk.WriteAsync(7 * MiB, Pattern(3, 512), WriteFlags.None, None).AsTask();
+        await elsewhere;
+        await disk.FlushAsync(None);
+        await Task.Delay(50, None);
+        Assert.False(second.IsCompleted, "acknowledged before its block is in the log: a kill now would lose it");
+
+        // The process dies here: the held write never happens, and nothing that was acknowledged is missing.
+        await using (var survivor = await OpenAsync(crash.AfterKill(crash.EventCount)))
+            Assert.Equal(Pattern(3, 512), await ReadAsync(survivor, 7 * MiB, 512));
+
+        rule.Release();
+        await Task.WhenAll(first, second);
+        await using (var killed = await OpenAsync(crash.AfterKill(crash.EventCount)))
+            await AssertBothAsync(killed);
+        await disk.FlushAsync(None);
+        await using (var cut = await OpenAsync(crash.AfterPowerCut(crash.EventCount, PowerCut.FlushedOnly)))
+            await AssertBothAsync(cut);
+
+        static async Task AssertBothAsync(VhdxDisk disk)
+        {
+            Assert.Equal(Pattern(1, 4096), await ReadAsync(disk, 0, 4096));
+            Assert.Equal(Pattern(2, 4096), await ReadAsync(disk, 8192, 4096));
+        }
+    }
+
+    [Fact(Timeout = 20_000)]
+    public async Task An_allocation_costs_no_flush_and_a_flush_costs_one()
+    {
+        var file = new FaultyFile(await CreateAsync(4096L * MiB));
+        await using var disk = await OpenAsync(file);
+        await disk.WriteAsync(0, Pattern(1, 4096), WriteFlags.None, None);
+        Assert.Equal(5, file.Count(FileOperation.Flush));
+
+        for (var block = 1; block < 100; block++)
+            await disk.WriteAsync(block * (long)MiB, Pattern(1, 4096), WriteFlags.None, None);
+        Assert.Equal(5, file.Count(FileOperation.Flush));
+        await disk.FlushAsync(None);
+        Assert.Equal(6, file.Count(FileOperation.Flush));
+        await disk.FlushAsync(None);
+        Assert.Equal(6, file.Count(FileOperation.Flush));
+    }
+
+    [Theory(Timeout = 20_000)]
+    [InlineData(1, 12)]
+    [InlineData(8, 40)]
+    public async Task A_thousand_allocations_without_a_flush_need_few(int pages, int atMost)
+    {
+        var file = new FaultyFile(await CreateAsync(8192L * MiB));
+        await using var disk = await OpenAsync(file);
+        await disk.WriteAsync(8191L * MiB, Pattern(1, 4096), WriteFlags.None, None);
+        var before = file.Count(FileOperation.Flush);
+        for (var index = 0; index < 1000; index++)
+        {
+            var block = pages == 1 ? index % 500 : ((index % 8) * 512) + (index / 8);
+            if (pages == 1 && index >= 500)
+                await disk.TrimAsync(block * (long)MiB, MiB, None);
+            else
+                await disk.WriteAsync(block * (long)MiB, Pattern(1, 512), WriteFlags.None, None);
+        }
+
+        Assert.InRange(file.Count(FileOperation.Flush) - before, 1, atMost);
+    }
+
+    [Fact(Timeout = 20_000)]
+    public async Task Freed_space_is_used_again_once_two_flushes_have_passed()
+    {
+        var file = await CreateAsync(64 * MiB);
+        await using var disk = await OpenAsync(file);
+        for (var round = 0; round < 10; round++)
+        {
+            await disk.WriteAsync(0, Pattern(round, 8 * MiB), WriteFlags.None, None);
+            await disk.TrimAsync(0, 8 * MiB, None);
+            await disk.FlushAsync(None);
+            await disk.FlushAsync(None);
+        }
+
+        Assert.Equal(FirstBlockOffset + (8 * MiB), file.Length);
+        Assert.InRange(file.AllocatedBytes, 1, MiB);
+    }
+
+    [Fact(Timeout = 20_000)]
+    public async Task Space_freed_but_not_flushed_is_not_used()
+    {
+        var file = await CreateAsync(64 * MiB);
+        await using var disk = await OpenAsync(file);
+        await disk.WriteAsync(0, Pattern(1, MiB), WriteFlags.None, None);
+        await disk.TrimAsync(0, MiB, None);
+        await disk.WriteAsync(MiB, Pattern(2, MiB), WriteFlags.None, None);
+        Assert.Equal(FirstBlockOffset + (2 * MiB), file.Length);
+    }
+
+    [Fact(Timeout = 20_000)]
+    public async Task Identities_change_once_per_session_and_only_with_a_change()
+    {
+        var file = await CreateAsync();
+        await using (var disk = await OpenAsync(file))
+        {
+            var identity = disk.DataWriteGuid;
+            await disk.TrimAsync(0, disk.Length, None);
+            Assert.Equal(identity, disk.DataWriteGuid);
+            await disk.WriteAsync(0, new byte[512], WriteFlags.None, None);
+            Assert.NotEqual(identity, identity = disk.DataWriteGuid);
+            await disk.WriteAsync(2 * MiB, new byte[512], WriteFlags.ForceUnitAccess, None);
+            Assert.Equal(identity, disk.DataWriteGuid);
+        }
+
+        await using var again = await OpenAsync(file.Reopen());
+        await using var third = await OpenAsync(file.Reopen());
+        Assert.Equal(again.DataWriteGuid, third.DataWriteGuid);
+    }
+
+    [Fact(Timeout = 20_000)]
+    public async Task A_disk_grows_across_a_crash_and_its_new_part_reads_as_zeroes()
+    {
+        var crash = new CrashFile(await CreateAsync((2 * MiB) + 512));
+        await using var disk = await OpenAsync(crash);
+        await disk.WriteAsync(2 * MiB, Pattern(1, 512), WriteFlags.None, None);
+        await disk.ResizeAsync(2000L * MiB, None);
+        await disk.WriteAsync(1999L * MiB, Pattern(2, 512), WriteFlags.None, None);
+        for (var events = 0; events <= crash.EventCount; events++)
+        {
+            await using var killed = await OpenAsync(crash.AfterKill(events));
+            Assert.Contains(killed.Length, new[] { (2 * MiB) + 512, 2000L * MiB });
+        }
+
+        await using var last = await OpenAsync(crash.AfterKill(crash.EventCount));
+        Assert.Equal(2000L * MiB, last.Length);
+        Assert.Equal(Pattern(2, 512), await ReadAsync(last, 1999L * MiB, 512));
+        Assert.Equal(new byte[MiB - 512], await ReadAsync(last, (2 * MiB) + 512, MiB - 512));
+        var refused = await Assert.ThrowsAsync<StorageException>(() => last.ResizeAsync(1L << 40, None).AsTask());
+        Assert.Equal(StorageErrorKind.Unsupported, refused.Kind);
+    }
+}
