@@ -79,7 +79,8 @@ internal sealed class WorkerProcess : IDisposable
         var checking = CheckAsync();
         _log.Note($"worker {Environment.ProcessId} serves, start {_options.Restarts}");
         var first = await Task.WhenAny(_stopRequested.Task, _serving, controlling, checking).ConfigureAwait(false);
-        if (first != _stopRequested.Task)
+        // Asked of the flag, not of who came first: once a stop is asked for, the server's end may be seen before the wish for it.
+        if (!_stopRequested.Task.IsCompleted)
         {
             // A listening socket or the loop itself is broken: leave it to a fresh process.
             _log.Error($"worker cannot go on: {first.Exception?.GetBaseException().Message ?? "a server ended by itself"}");

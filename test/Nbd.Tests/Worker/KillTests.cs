@@ -39,11 +39,31 @@ public sealed class KillTests(ITestOutputHelper output)
         Assert.Equal(Kills, (await worker.StatusAsync(_ct)).Restarts);
         await writers.StopAsync();
         Assert.Equal(0, await worker.StopAsync(_ct));
+        var starts = StartTimes(worker.Log);
         writers.Check(await Tools.ToRawAsync(worker.File(disk), _ct));
         Assert.Equal(0, writers.Refused);
         stalls.Sort();
         output.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"{Kills} kills, {writers.Acknowledged} acknowledged writes, 0 lost; stall median {stalls[stalls.Count / 2]:F0} ms, p99 {stalls[(int)(stalls.Count * 0.99)]:F0} ms (seed {seed}, {WorkerUnderTest.Program})"));
+            $"{Kills} kills, {writers.Acknowledged} acknowledged writes, 0 lost; stall median {stalls[stalls.Count / 2]:F0} ms, p99 {stalls[(int)(stalls.Count * 0.99)]:F0} ms; death seen to serving median {starts[starts.Count / 2]:F0} ms, worst {starts[^1]:F0} ms (seed {seed}, {WorkerUnderTest.Program})"));
+    }
+
+    /// <summary>From the supervisor seeing a death to the next worker serving, in milliseconds, sorted.</summary>
+    private static List<double> StartTimes(string log)
+    {
+        List<double> times = [];
+        DateTimeOffset? death = null;
+        foreach (var line in log.Split('\n'))
+        {
+            if (line.Contains("killed by signal", StringComparison.Ordinal) && line.Contains("in 0 ms", StringComparison.Ordinal))
+                death = Time(line);
+            else if (death is { } seen && line.Contains(" serves, start", StringComparison.Ordinal))
+                (times, death) = ([.. times, (Time(line) - seen).TotalMilliseconds], null);
+        }
+
+        times.Sort();
+        return times;
+
+        static DateTimeOffset Time(string line) => DateTimeOffset.Parse(line[..24], CultureInfo.InvariantCulture);
     }
 }

@@ -42,6 +42,28 @@ public sealed class SupervisorTests(ITestOutputHelper output)
         Assert.Empty(Directory.GetFiles(worker.Run));
     }
 
+    [Fact(Timeout = 60_000)]
+    public async Task A_stop_is_never_taken_for_a_failure()
+    {
+        await using var worker = await WorkerUnderTest.StartAsync(Size, _ct, "disk0.img");
+        for (var i = 0; i < 10; i++)
+        {
+            // The end of the server was once seen before the wish to stop, mostly when a mirror had been at work.
+            var job = Guid.NewGuid();
+            Assert.Equal(0, (await worker.StatusAsync(_ct)).Restarts);
+            await using (var device = await worker.ConnectAsync("disk0", _ct))
+                await device.WriteAsync(0, new byte[1 << 20], WriteFlags.None, _ct);
+            await worker.AskAsync(new StartMirror("disk0", job, worker.File($"moved{i}.img"), null), _ct);
+            await worker.WaitForAsync(d => d.Mirror?.State == MirrorState.Verified, _ct);
+            await worker.AskAsync(new SwitchMirror("disk0", job), _ct);
+            await worker.AskAsync(new ForgetMirror("disk0", job, RetainSource: false), _ct);
+            Assert.Equal(0, await worker.StopAsync(_ct));
+            worker.Supervise();
+        }
+
+        Assert.DoesNotContain("cannot go on", worker.Log, StringComparison.Ordinal);
+    }
+
     [Fact(Timeout = 30_000)]
     public async Task Terminating_the_supervisor_stops_the_worker_cleanly()
     {
@@ -103,7 +125,7 @@ public sealed class SupervisorTests(ITestOutputHelper output)
         await Task.Delay(3000, _ct);
         var starts = worker.Log.Split("starting another").Length - 1;
         output.WriteLine($"{starts} restarts in 3 s");
-        Assert.InRange(starts, 3, 12);
+        Assert.InRange(starts, 3, 15);
         Assert.Contains("cannot read", worker.Log, StringComparison.Ordinal);
     }
 

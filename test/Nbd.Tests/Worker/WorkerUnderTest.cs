@@ -7,19 +7,24 @@ using Godwit.Api;
 using Godwit.Api.Workers;
 using Godwit.Testing;
 using Godwit.Testing.Hosts;
+using Xunit;
 
 namespace Godwit.Nbd.Tests.Worker;
 
 /// <summary>The built worker program in a folder of its own, with a control client. Ends whatever it started.</summary>
 internal sealed class WorkerUnderTest : IAsyncDisposable
 {
+    private static readonly TimeSpan Slow = TimeSpan.FromSeconds(40);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(15);
     private readonly TempFolder _folder = new();
     private readonly List<Process> _supervisors = [];
+    private readonly Timer _watch;
 
     private WorkerUnderTest()
     {
         Directory.CreateDirectory(Config);
+        var output = TestContext.Current.TestOutputHelper;
+        _watch = new Timer(_ => output?.WriteLine(Describe()), null, Slow, Timeout.InfiniteTimeSpan);
     }
 
     public string Config => _folder.File("c");
@@ -171,6 +176,14 @@ internal sealed class WorkerUnderTest : IAsyncDisposable
         }
     }
 
+    /// <summary>What a test that takes too long has to say, before its time is up.</summary>
+    private string Describe()
+    {
+        var threads = Directory.GetDirectories($"/proc/{WorkerProcessId()}/task").Select(
+            task => $"{System.IO.File.ReadAllText(task + "/comm").Trim()} waits in {System.IO.File.ReadAllText(task + "/wchan")}");
+        return $"still running after {Slow.TotalSeconds} s\n{Log}\n{string.Join('\n', threads)}\n{TrySendAsync("{\"command\":\"status\"}", new CancellationTokenSource(2000).Token).Result}";
+    }
+
     /// <summary>Stops the worker cleanly and waits for the supervisor's end.</summary>
     public async Task<int> StopAsync(CancellationToken ct)
     {
@@ -181,6 +194,7 @@ internal sealed class WorkerUnderTest : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        await _watch.DisposeAsync();
         foreach (var supervisor in _supervisors)
         {
             supervisor.Kill();
