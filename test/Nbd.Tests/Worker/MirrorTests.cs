@@ -19,7 +19,7 @@ public sealed class MirrorTests(ITestOutputHelper output)
     {
         await using var worker = await WorkerUnderTest.StartAsync(Size, _ct, disk);
         var target = worker.File("new/folder/" + disk);
-        var writers = SequencedWriters.Start(worker.NbdSocket, "disk0", Size, writers: 3, seed: 11, TimeSpan.FromMilliseconds(2));
+        await using var writers = SequencedWriters.Start(worker.NbdSocket, "disk0", Size, writers: 3, seed: 11, TimeSpan.FromMilliseconds(2));
         await Task.Delay(200, _ct);
         Assert.Null((await worker.AskAsync(new StartMirror("disk0", Job, target, null), _ct)).Problem);
         await worker.WaitForAsync(d => d.Mirror?.State == MirrorState.Verified, _ct);

@@ -97,7 +97,9 @@ internal sealed class WorkerUnderTest : IAsyncDisposable
         var start = Stopwatch.GetTimestamp();
         while (true)
         {
-            var answer = await TrySendAsync(line, ct);
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
+            limit.CancelAfter(Patience * 2);
+            var answer = await TrySendAsync(line, limit.Token);
             if (answer is not null)
                 return JsonSerializer.Deserialize(answer, ApiJson.Default.WorkerReply)!;
             if (Stopwatch.GetElapsedTime(start) > Patience)
