@@ -27,7 +27,7 @@ public sealed class ImageCommandTests
             Assert.Equal((format, 8388608), (report.Format, report.Size));
         }
 
-        var info = await Tools.RunAsync(_ct, "qemu-img", "info", "-f", judge, "--output=json", path);
+        var info = await Tools.RunAsync(["qemu-img", "info", "-f", judge, "--output=json", path], _ct);
         Assert.Contains("\"virtual-size\": 8388608", info, StringComparison.Ordinal);
     }
 

@@ -104,7 +104,7 @@ public sealed class MirrorFailureTests
             await Task.Delay(10, _ct);
         // Beside what the writers use: enough that a copy takes a while and does not fit everywhere.
         if (large)
-            await Tools.RunAsync(_ct, "qemu-io", "-f", "raw", "-c", "write -P 3 64M 32M", $"nbd+unix:///disk0?socket={worker.NbdSocket}");
+            await Tools.RunAsync(["qemu-io", "-f", "raw", "-c", "write -P 3 64M 32M", $"nbd+unix:///disk0?socket={worker.NbdSocket}"], _ct);
         return writers;
     }
 

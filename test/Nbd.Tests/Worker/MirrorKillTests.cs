@@ -40,7 +40,7 @@ public sealed class MirrorKillTests(ITestOutputHelper output)
 
         await writers.StopAsync();
         Assert.Equal(0, await worker.StopAsync(_ct));
-        await Tools.RunAsync(_ct, "qemu-img", "check", "-f", "vhdx", path);
+        await Tools.RunAsync(["qemu-img", "check", "-f", "vhdx", path], _ct);
         writers.Check(await Tools.ToRawAsync(path, _ct));
         output.WriteLine($"{Rounds} rounds, {switches} switched, {_kills} kills, {writers.Acknowledged} acknowledged writes, 0 lost");
     }
