@@ -1,6 +1,5 @@
 using Godwit.Api;
 using Godwit.Api.Workers;
-using Godwit.Storage;
 using Godwit.Storage.Formats;
 using Godwit.Storage.Mirror;
 using Godwit.Worker.Control;

@@ -18,7 +18,7 @@ public sealed class MirrorFailureTests
         await using var worker = await WorkerUnderTest.StartAsync(Size, _ct, "disk0.vhdx");
         var full = worker.File("full");
         await using var mount = await MountAsync(full, "size=8m");
-        var writers = await FillAsync(worker);
+        await using var writers = await FillAsync(worker);
         await worker.AskAsync(new StartMirror("disk0", Job, Path.Combine(full, "copy.vhdx"), null), _ct);
         var failed = await worker.WaitForAsync(d => d.Mirror?.State == MirrorState.Failed, _ct);
         Assert.Equal(ErrorCode.NoSpace, failed.Mirror!.Problem?.Code);
@@ -36,7 +36,7 @@ public sealed class MirrorFailureTests
         await using var mount = await MountAsync(full, "size=8m");
         await worker.AskAsync(new StartMirror("disk0", Job, Path.Combine(full, "copy.vhdx"), null), _ct);
         await worker.WaitForAsync(d => d.Mirror?.State == MirrorState.Verified, _ct);
-        var writers = await FillAsync(worker, atOnce);
+        await using var writers = await FillAsync(worker, atOnce);
         await worker.WaitForAsync(d => d.Mirror?.State == MirrorState.Failed, _ct);
         await EndAsync(worker, writers);
         Assert.Empty(Directory.GetFiles(full));
@@ -68,7 +68,7 @@ public sealed class MirrorFailureTests
     public async Task A_target_that_vanishes_fails_the_mirror_and_the_source_goes_on()
     {
         await using var worker = await WorkerUnderTest.StartAsync(Size, _ct, "disk0.vhdx");
-        var writers = await FillAsync(worker);
+        await using var writers = await FillAsync(worker);
         await worker.AskAsync(new StartMirror("disk0", Job, worker.File("t/copy.vhdx"), 4 << 20), _ct);
         await worker.WaitForAsync(d => d.Mirror?.BytesCopied > 0, _ct);
         File.Delete(Directory.GetFiles(worker.File("t")).Single());
@@ -104,7 +104,7 @@ public sealed class MirrorFailureTests
             await Task.Delay(10, _ct);
         // Beside what the writers use: enough that a copy takes a while and does not fit everywhere.
         if (large)
-            await Tools.RunAsync(_ct, "qemu-io", "-f", "raw", "-c", "write -P 3 64M 32M", $"nbd+unix:///disk0?socket={worker.NbdSocket}");
+            await Tools.RunAsync(["qemu-io", "-f", "raw", "-c", "write -P 3 64M 32M", $"nbd+unix:///disk0?socket={worker.NbdSocket}"], _ct);
         return writers;
     }
 

@@ -24,7 +24,7 @@ public sealed class MirrorKillTests(ITestOutputHelper output)
         output.WriteLine($"seed {seed}");
         var random = new Random(seed);
         await using var worker = await WorkerUnderTest.StartAsync(Size, _ct, "disk0.vhdx");
-        var writers = SequencedWriters.Start(worker.NbdSocket, "disk0", Size, writers: 3, seed, TimeSpan.FromMilliseconds(3));
+        await using var writers = SequencedWriters.Start(worker.NbdSocket, "disk0", Size, writers: 3, seed, TimeSpan.FromMilliseconds(3));
         await Task.Delay(300, _ct);
         var path = worker.File("disk0.vhdx");
         var switches = 0;
@@ -40,7 +40,7 @@ public sealed class MirrorKillTests(ITestOutputHelper output)
 
         await writers.StopAsync();
         Assert.Equal(0, await worker.StopAsync(_ct));
-        await Tools.RunAsync(_ct, "qemu-img", "check", "-f", "vhdx", path);
+        await Tools.RunAsync(["qemu-img", "check", "-f", "vhdx", path], _ct);
         writers.Check(await Tools.ToRawAsync(path, _ct));
         output.WriteLine($"{Rounds} rounds, {switches} switched, {_kills} kills, {writers.Acknowledged} acknowledged writes, 0 lost");
     }

@@ -90,14 +90,14 @@ public sealed class MirrorRecoveryTests
         await ReadAsync(worker);
         await worker.StopAsync(_ct);
         Assert.Equal(["disk0.vhdx", "new.vhdx"], Files(worker));
-        await Tools.RunAsync(_ct, "qemu-img", "compare", "-f", "vhdx", "-F", "vhdx", worker.File("disk0.vhdx"), worker.File("new.vhdx"));
+        await Tools.RunAsync(["qemu-img", "compare", "-f", "vhdx", "-F", "vhdx", worker.File("disk0.vhdx"), worker.File("new.vhdx")], _ct);
     }
 
     private async Task<WorkerUnderTest> StoppedInTheMiddleAsync(
         Func<WorkerUnderTest, WorkerMirrorConfig, WorkerMirrorConfig> damage, bool untilVerified = false)
     {
         var worker = await WorkerUnderTest.StartAsync(Size, _ct, "disk0.vhdx");
-        await Tools.RunAsync(_ct, "qemu-io", "-f", "raw", "-c", "write -P 7 0 16M", $"nbd+unix:///disk0?socket={worker.NbdSocket}");
+        await Tools.RunAsync(["qemu-io", "-f", "raw", "-c", "write -P 7 0 16M", $"nbd+unix:///disk0?socket={worker.NbdSocket}"], _ct);
         await worker.AskAsync(new StartMirror("disk0", Job, worker.File("new.vhdx"), untilVerified ? null : 4 << 20), _ct);
         await worker.WaitForAsync(d => untilVerified ? d.Mirror?.State == MirrorState.Verified : d.Mirror?.BytesCopied > 0, _ct);
         await worker.StopAsync(_ct);
@@ -109,7 +109,7 @@ public sealed class MirrorRecoveryTests
     private async Task ReadAsync(WorkerUnderTest worker)
     {
         await worker.WaitForAsync(d => d.Problem is null, _ct);
-        await Tools.RunAsync(_ct, "qemu-io", "-f", "raw", "-c", "read -P 7 0 16M", $"nbd+unix:///disk0?socket={worker.NbdSocket}");
+        await Tools.RunAsync(["qemu-io", "-f", "raw", "-c", "read -P 7 0 16M", $"nbd+unix:///disk0?socket={worker.NbdSocket}"], _ct);
     }
 
     private static string[] Files(WorkerUnderTest worker) =>

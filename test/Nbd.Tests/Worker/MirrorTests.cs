@@ -19,7 +19,7 @@ public sealed class MirrorTests(ITestOutputHelper output)
     {
         await using var worker = await WorkerUnderTest.StartAsync(Size, _ct, disk);
         var target = worker.File("new/folder/" + disk);
-        var writers = SequencedWriters.Start(worker.NbdSocket, "disk0", Size, writers: 3, seed: 11, TimeSpan.FromMilliseconds(2));
+        await using var writers = SequencedWriters.Start(worker.NbdSocket, "disk0", Size, writers: 3, seed: 11, TimeSpan.FromMilliseconds(2));
         await Task.Delay(200, _ct);
         Assert.Null((await worker.AskAsync(new StartMirror("disk0", Job, target, null), _ct)).Problem);
         await worker.WaitForAsync(d => d.Mirror?.State == MirrorState.Verified, _ct);
@@ -36,7 +36,7 @@ public sealed class MirrorTests(ITestOutputHelper output)
         Assert.Equal([target], Directory.GetFiles(Path.GetDirectoryName(target)!));
         Assert.Empty(Directory.GetFiles(worker.Config, "*.bitmap"));
         if (format == "vhdx")
-            await Tools.RunAsync(_ct, "qemu-img", "check", "-f", format, target);
+            await Tools.RunAsync(["qemu-img", "check", "-f", format, target], _ct);
         writers.Check(await Tools.ToRawAsync(target, _ct));
         output.WriteLine($"longest stall at the switch {stall.TotalMilliseconds:F1} ms; {worker.Log.Split('\n').First(l => l.Contains("switched to", StringComparison.Ordinal))}");
     }
@@ -46,7 +46,7 @@ public sealed class MirrorTests(ITestOutputHelper output)
     {
         await using var worker = await WorkerUnderTest.StartAsync(Size, _ct, "disk0.vhdx");
         var uri = $"nbd+unix:///disk0?socket={worker.NbdSocket}";
-        await Tools.RunAsync(_ct, "qemu-io", "-f", "raw", "-c", "write -P 1 0 5M", "-c", "write -P 2 33M 3M", "-c", "write -z 34M 1M", uri);
+        await Tools.RunAsync(["qemu-io", "-f", "raw", "-c", "write -P 1 0 5M", "-c", "write -P 2 33M 3M", "-c", "write -z 34M 1M", uri], _ct);
         var target = worker.File("copy.vhdx");
         await worker.AskAsync(new StartMirror("disk0", Job, target, null), _ct);
         var verified = await worker.WaitForAsync(d => d.Mirror?.State == MirrorState.Verified, _ct);
@@ -54,7 +54,7 @@ public sealed class MirrorTests(ITestOutputHelper output)
         await worker.AskAsync(new SwitchMirror("disk0", Job), _ct);
         await worker.AskAsync(new ForgetMirror("disk0", Job, RetainSource: true), _ct);
         await worker.StopAsync(_ct);
-        await Tools.RunAsync(_ct, "qemu-img", "compare", "-f", "vhdx", "-F", "vhdx", worker.File("disk0.vhdx"), target);
+        await Tools.RunAsync(["qemu-img", "compare", "-f", "vhdx", "-F", "vhdx", worker.File("disk0.vhdx"), target], _ct);
     }
 
     [Fact(Timeout = 60_000)]
@@ -80,7 +80,7 @@ public sealed class MirrorTests(ITestOutputHelper output)
     public async Task Cancel_leaves_nothing_at_the_target_and_takes_no_two_seconds()
     {
         await using var worker = await WorkerUnderTest.StartAsync(Size, _ct, "disk0.vhdx");
-        await Tools.RunAsync(_ct, "qemu-io", "-f", "raw", "-c", "write -P 1 0 32M", $"nbd+unix:///disk0?socket={worker.NbdSocket}");
+        await Tools.RunAsync(["qemu-io", "-f", "raw", "-c", "write -P 1 0 32M", $"nbd+unix:///disk0?socket={worker.NbdSocket}"], _ct);
         await worker.AskAsync(new StartMirror("disk0", Job, worker.File("a/b/copy.vhdx"), 4 << 20), _ct);
         await worker.WaitForAsync(d => d.Mirror?.BytesCopied > 1 << 20, _ct);
         Assert.Equal(ErrorCode.WrongState, (await worker.AskAsync(new SwitchMirror("disk0", Job), _ct)).Problem?.Code);

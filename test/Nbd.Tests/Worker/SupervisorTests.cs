@@ -46,7 +46,7 @@ public sealed class SupervisorTests(ITestOutputHelper output)
     public async Task Terminating_the_supervisor_stops_the_worker_cleanly()
     {
         await using var worker = await WorkerUnderTest.StartAsync(Size, _ct, "disk0.img");
-        await Tools.RunAsync(_ct, "kill", "-TERM", $"{worker.Supervisor.Id}");
+        await Tools.RunAsync(["kill", "-TERM", $"{worker.Supervisor.Id}"], _ct);
         await worker.Supervisor.WaitForExitAsync(_ct);
         Assert.Equal(0, worker.Supervisor.ExitCode);
         Assert.Contains("stopped", worker.Log, StringComparison.Ordinal);
@@ -59,7 +59,7 @@ public sealed class SupervisorTests(ITestOutputHelper output)
     {
         await using var worker = await WorkerUnderTest.StartAsync(Size, _ct, "disk0.img");
         var before = await worker.StatusAsync(_ct);
-        await Tools.RunAsync(_ct, "kill", $"-{signal}", $"{worker.Supervisor.Id}", $"{before.ProcessId}");
+        await Tools.RunAsync(["kill", $"-{signal}", $"{worker.Supervisor.Id}", $"{before.ProcessId}"], _ct);
         await Task.Delay(200, _ct);
         var after = await worker.StatusAsync(_ct);
         Assert.Equal((before.ProcessId, before.SupervisorProcessId), (after.ProcessId, after.SupervisorProcessId));
