@@ -1,7 +1,6 @@
 using Godwit.Api;
 using Godwit.Api.Jobs;
 using Godwit.Api.VirtualMachines;
-using Godwit.Api.Workers;
 using Godwit.ControlPlane.Jobs;
 using Godwit.ControlPlane.Ownership;
 using Xunit;
