@@ -1,12 +1,17 @@
 namespace Godwit.Cli;
 
 /// <summary>What ^C and SIGTERM mean: the first asks to stop tidily, the second to let go at once.</summary>
-/// <remarks>May be signalled from any thread.</remarks>
-internal sealed class Interrupts : IDisposable
+/// <remarks>May be signalled from any thread. Wrappers such as timeout(1) signal the process and then its whole group: two
+/// signals closer together than a person types are one.</remarks>
+/// <param name="time">The clock.</param>
+internal sealed class Interrupts(TimeProvider time) : IDisposable
 {
+    private static readonly TimeSpan Echo = TimeSpan.FromMilliseconds(100);
     private readonly CancellationTokenSource _first = new();
     private readonly CancellationTokenSource _second = new();
+    private readonly Lock _gate = new();
     private int _count;
+    private long _last;
 
     /// <summary>Cancelled by the first ^C.</summary>
     public CancellationToken First => _first.Token;
@@ -18,7 +23,16 @@ internal sealed class Interrupts : IDisposable
     /// <returns>False when the system's own reaction is due: the third one ends the process whatever it does.</returns>
     public bool Signal()
     {
-        switch (Interlocked.Increment(ref _count))
+        int count;
+        lock (_gate)
+        {
+            if (_count > 0 && time.GetElapsedTime(_last) < Echo)
+                return true;
+            _last = time.GetTimestamp();
+            count = ++_count;
+        }
+
+        switch (count)
         {
             case 1:
                 _first.Cancel();

@@ -6,7 +6,7 @@ using Godwit.Cli;
 var encoding = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false);
 await using var output = new StreamWriter(Console.OpenStandardOutput(), encoding, bufferSize: 16 * 1024);
 await using var error = new StreamWriter(Console.OpenStandardError(), encoding) { AutoFlush = true };
-using var interrupts = new Interrupts();
+using var interrupts = new Interrupts(TimeProvider.System);
 using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, context => context.Cancel = interrupts.Signal());
 using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, context => context.Cancel = interrupts.Signal());
 
@@ -21,7 +21,8 @@ catch (Exception e) when (Environment.GetEnvironmentVariable("GODWIT_TRACE") is 
 {
     // Everything expected has been told by the command itself: this is a defect.
     new Talk(shell, quiet: false).Fail(new Problem(
-        ErrorCode.Internal, $"defect in godwit: {e.GetType().Name}: {e.Message}", "please report it with the output of the same command under GODWIT_TRACE=1"));
+        ErrorCode.Internal, $"defect in godwit: {e.GetType().Name}: {e.Message}",
+        "please report it with the output of the same command under GODWIT_TRACE=1"));
     return ExitCode.Failed;
 }
 

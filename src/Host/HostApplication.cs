@@ -65,7 +65,11 @@ internal static class HostApplication
         kestrel.AddServerHeader = false;
         kestrel.Limits.MaxRequestBodySize = MaximumBody;
         kestrel.Limits.MaxConcurrentConnections = 256;
-        kestrel.ListenUnixSocket(folders.Socket, listen => listen.Protocols = HttpProtocols.Http1);
+        kestrel.ListenUnixSocket(folders.Socket, listen =>
+        {
+            listen.Protocols = HttpProtocols.Http1;
+            BearerToken.MarkUnixSocket(listen);
+        });
         if (options.Listen is { } address)
         {
             kestrel.Listen(address, listen => listen.Protocols = HttpProtocols.Http1);

@@ -35,8 +35,8 @@ static async Task<int> RunAsync(DaemonOptions options)
     folders.Prepare();
     using var instance = InstanceLock.Take(folders.LockFile);
     using var database = Database.Open(folders.Database);
-    var program = new WorkerProgram(options.Worker);
-    var accelerators = new QemuAccelerators(folders, options.Qemu, time);
+    var program = new WorkerProgram(options.Worker, time);
+    using var accelerators = new QemuAccelerators(folders, options.Qemu, time);
     await using var runtime = new QemuRuntime(folders, accelerators, options.Qemu, time);
     var parts = new VirtualMachineParts(
         new VirtualMachineStore(database),

@@ -94,7 +94,7 @@ public sealed class NbdServer
         {
             if (_connections.Count < _options.MaxConnections)
             {
-                var connection = new Connection(socket, _exports, _options, abort, Forget);
+                var connection = new Connection(socket, _exports, _options, Forget, abort);
                 _connections.Add(connection);
                 return connection;
             }

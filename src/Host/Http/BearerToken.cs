@@ -1,8 +1,8 @@
-using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
 using Godwit.Api;
 using Microsoft.AspNetCore.Connections.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 
 namespace Godwit.Host.Http;
 
@@ -10,6 +10,7 @@ namespace Godwit.Host.Http;
 internal sealed class BearerToken
 {
     private const string Scheme = "Bearer ";
+    private static readonly object UnixSocketMark = new();
     private readonly byte[] _hash;
 
     private BearerToken(string token) => _hash = SHA256.HashData(Encoding.UTF8.GetBytes(token));
@@ -47,8 +48,16 @@ internal sealed class BearerToken
             ErrorCode.AccessDenied, "A valid bearer token is needed here.", "It is in the file 'token' of godwitd's state folder."));
     }
 
+    /// <summary>Marks every connection of a listener as come over the unix socket. A mark, not a guess from the address:
+    /// what has none needs the token.</summary>
+    public static void MarkUnixSocket(ListenOptions listen) => listen.Use(next => connection =>
+    {
+        connection.Items[UnixSocketMark] = true;
+        return next(connection);
+    });
+
     private static bool IsUnixSocket(HttpContext context) =>
-        context.Features.Get<IConnectionEndPointFeature>()?.LocalEndPoint is UnixDomainSocketEndPoint;
+        context.Features.Get<IConnectionItemsFeature>()?.Items.ContainsKey(UnixSocketMark) == true;
 
     // Hashes have one length and compare in one time: nothing about the token leaks.
     private bool Matches(string header) =>

@@ -19,7 +19,7 @@ internal sealed class ProblemAnswers(RequestDelegate next, ILogger<ProblemAnswer
         catch (Exception e) when (!context.Response.HasStarted)
         {
             var (status, problem) = Describe(context, e);
-            if (status >= 500 && e is not GodwitException { Problem.Code: ErrorCode.Unavailable })
+            if (problem.Code is ErrorCode.Internal or ErrorCode.IoFailed)
             {
                 log.LogError(e, "{Method} {Path} failed", context.Request.Method, context.Request.Path);
             }

@@ -14,22 +14,17 @@ internal sealed class SupervisedWorkers(HostFolders folders, WorkerProgram progr
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(30);
 
-    private readonly SemaphoreSlim _starting = new(1, 1);
+    private readonly VirtualMachineGates _starting = new();
 
     public async Task EnsureAsync(VirtualMachineRecord vm, CancellationToken cancellationToken)
     {
         // The reconcile loop and a job may both find a supervisor missing.
-        await _starting.WaitAsync(cancellationToken);
-        try
+        using (await _starting.EnterAsync(vm.Id, cancellationToken))
         {
             if (SupervisorMark.Find(LockFile(vm.Id)) is null)
             {
                 await StartAsync(vm, cancellationToken);
             }
-        }
-        finally
-        {
-            _starting.Release();
         }
         await UntilAnswersAsync(vm, cancellationToken);
     }
@@ -79,7 +74,7 @@ internal sealed class SupervisedWorkers(HostFolders folders, WorkerProgram progr
         string[] arguments = ["supervise", "--config", folders.StateOf(vm.Id), "--run", folders.RunOf(vm.Id)];
         try
         {
-            if (await program.RunAsync(arguments, detaches: true, both.Token) is { } ended)
+            if (await program.StartAsync(arguments, token => IsReadyAsync(vm.Id, token), both.Token) is { } ended)
             {
                 throw new GodwitException(
                     ErrorCode.Unavailable, $"The disk worker of '{vm.Name}' ended with {ended.ExitCode}: {ended.Error.Trim()}",
@@ -89,6 +84,21 @@ internal sealed class SupervisedWorkers(HostFolders folders, WorkerProgram progr
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
             throw new GodwitException(ErrorCode.Unavailable, $"The disk worker of '{vm.Name}' did not start within {StartLimit.TotalSeconds:0} s.");
+        }
+    }
+
+    /// <summary>The new supervisor's worker answers; one left from an earlier supervisor does not count.</summary>
+    private async Task<bool> IsReadyAsync(Guid vm, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return SupervisorMark.Find(LockFile(vm)) is { } supervisor
+                && (await WorkerClient.AskAsync(ControlSocket(vm), new GetStatus(), time, cancellationToken)).Status
+                    ?.SupervisorProcessId == supervisor;
+        }
+        catch (GodwitException e) when (e.Problem.Code == ErrorCode.Unavailable)
+        {
+            return false;
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Godwit.Host.Interop;
 
 namespace Godwit.Host.Workers;
 
@@ -15,7 +16,7 @@ internal static class SupervisorMark
     {
         try
         {
-            var parts = File.ReadAllText(lockFile).Trim().Split(' ');
+            var parts = (LibC.ReadLocked(lockFile) ?? "").Trim().Split(' ');
             return parts.Length == 2 && int.TryParse(parts[0], CultureInfo.InvariantCulture, out var id) && StartTime(id) == parts[1]
                 ? id
                 : null;

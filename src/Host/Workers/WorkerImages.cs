@@ -39,7 +39,7 @@ internal sealed class WorkerImages(WorkerProgram program, TimeProvider time) : I
         using var both = CancellationTokenSource.CreateLinkedTokenSource(stop.Token, cancellationToken);
         try
         {
-            var result = (await program.RunAsync(arguments, detaches: false, both.Token))!;
+            var result = await program.RunAsync(arguments, both.Token);
             return result.ExitCode == 0
                 ? JsonSerializer.Deserialize(result.Output, ApiJson.Default.ImageReport)!
                 : throw Refusal(path, result);

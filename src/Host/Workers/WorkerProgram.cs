@@ -3,16 +3,61 @@ using Godwit.Api;
 
 namespace Godwit.Host.Workers;
 
-/// <summary>Runs the worker's program to its end.</summary>
+/// <summary>Runs the worker's program.</summary>
 /// <param name="path">The program.</param>
-internal sealed class WorkerProgram(string path)
+/// <param name="time">The clock.</param>
+internal sealed class WorkerProgram(string path, TimeProvider time)
 {
+    private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(10);
+
     /// <summary>How it ended and what it printed.</summary>
     internal sealed record Result(int ExitCode, string Output, string Error);
 
-    /// <summary>Runs it without a shell. It ends or lets go of its streams (as a supervisor does) within the limit, or is killed.</summary>
-    /// <exception cref="GodwitException"><see cref="ErrorCode.Unavailable"/>: not there, or it took too long.</exception>
-    public async Task<Result?> RunAsync(IReadOnlyList<string> arguments, bool detaches, CancellationToken cancellationToken)
+    /// <summary>Runs it to its end, without a shell.</summary>
+    /// <exception cref="GodwitException"><see cref="ErrorCode.Unavailable"/>: it cannot be started.</exception>
+    public async Task<Result> RunAsync(IReadOnlyList<string> arguments, CancellationToken cancellationToken)
+    {
+        using var process = Start(arguments);
+        try
+        {
+            return await EndAsync(process, cancellationToken);
+        }
+        catch (OperationCanceledException)
+        {
+            process.Kill();
+            throw;
+        }
+    }
+
+    /// <summary>Starts it and leaves it running once it is ready; null then, else how it ended.</summary>
+    /// <remarks>The end of its streams says nothing: a runtime may keep copies of them.</remarks>
+    public async Task<Result?> StartAsync(
+        IReadOnlyList<string> arguments, Func<CancellationToken, Task<bool>> isReady, CancellationToken cancellationToken)
+    {
+        using var process = Start(arguments);
+        while (true)
+        {
+            if (process.HasExited)
+            {
+                return await EndAsync(process, cancellationToken);
+            }
+            if (await isReady(cancellationToken))
+            {
+                return null;
+            }
+            await Task.Delay(PollInterval, time, cancellationToken);
+        }
+    }
+
+    private static async Task<Result> EndAsync(Process process, CancellationToken cancellationToken)
+    {
+        var output = process.StandardOutput.ReadToEndAsync(cancellationToken);
+        var error = process.StandardError.ReadToEndAsync(cancellationToken);
+        await process.WaitForExitAsync(cancellationToken);
+        return new Result(process.ExitCode, await output, await error);
+    }
+
+    private Process Start(IReadOnlyList<string> arguments)
     {
         var start = new ProcessStartInfo(path)
         {
@@ -25,25 +70,9 @@ internal sealed class WorkerProgram(string path)
         {
             start.ArgumentList.Add(argument);
         }
-        using var process = Start(start);
+        var process = Start(start);
         process.StandardInput.Close();
-        try
-        {
-            var output = process.StandardOutput.ReadToEndAsync(cancellationToken);
-            var error = process.StandardError.ReadToEndAsync(cancellationToken);
-            await Task.WhenAll(output, error);
-            if (detaches && !process.WaitForExit(TimeSpan.FromMilliseconds(50)))
-            {
-                return null;
-            }
-            await process.WaitForExitAsync(cancellationToken);
-            return new Result(process.ExitCode, await output, await error);
-        }
-        catch (OperationCanceledException)
-        {
-            process.Kill();
-            throw;
-        }
+        return process;
     }
 
     private Process Start(ProcessStartInfo start)

@@ -20,11 +20,11 @@ internal sealed class Connection : IDisposable
     /// <param name="socket">The connected socket; owned from now on.</param>
     /// <param name="exports">What it may choose from.</param>
     /// <param name="options">Limits.</param>
-    /// <param name="abort">Gives up what the device is still working on.</param>
     /// <param name="onEnd">Is told that the connection is closed, before <see cref="Ended"/> completes.</param>
+    /// <param name="abort">Gives up what the device is still working on.</param>
     /// <exception cref="SocketException">The process has no descriptors left; the socket is closed.</exception>
     public Connection(
-        Socket socket, IReadOnlyList<NbdExport> exports, NbdServerOptions options, CancellationToken abort, Action<Connection> onEnd)
+        Socket socket, IReadOnlyList<NbdExport> exports, NbdServerOptions options, Action<Connection> onEnd, CancellationToken abort)
     {
         _onEnd = onEnd;
         _exports = exports;

@@ -17,6 +17,7 @@ public sealed class QemuProcess : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly CancellationTokenSource _detached = new();
     private readonly Task<QemuExit> _watch;
+    private int _disposed;
 
     internal QemuProcess(OwnedProcess process, QemuMonitor monitor, Guid uuid, QemuFiles files, TimeProvider time)
     {
@@ -108,9 +109,11 @@ public sealed class QemuProcess : IAsyncDisposable
         throw new QemuException(QemuErrorKind.TimedOut, $"process {ProcessId} of VM {Uuid} was killed and does not end: a device of the host hangs");
     }
 
-    /// <summary>Lets go of QEMU, which runs on and can be adopted.</summary>
+    /// <summary>Lets go of QEMU, which runs on and can be adopted. May be called again without effect.</summary>
     public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+            return;
         await _detached.CancelAsync().ConfigureAwait(false);
         try
         {

@@ -82,9 +82,11 @@ public sealed class QmpConnection : IAsyncDisposable
             await connection.GreetAsync(cancellationToken).ConfigureAwait(false);
             return connection;
         }
-        catch
+        catch (Exception e)
         {
             await connection.DisposeAsync().ConfigureAwait(false);
+            if (e is IOException and not QmpConnectionException)
+                throw new QmpConnectionException($"QMP: the connection broke during the greeting: {e.Message}", e);
             throw;
         }
     }

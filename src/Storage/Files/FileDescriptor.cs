@@ -21,7 +21,10 @@ internal sealed unsafe class FileDescriptor : IDisposable
     {
         // The kernel would cut the name there and open another file.
         if (path.Length == 0 || path.Contains('\0', StringComparison.Ordinal))
-            throw new StorageException(StorageErrorKind.InvalidRequest, "the path is empty or has a zero character", path, operation: "open");
+        {
+            throw new StorageException(
+                StorageErrorKind.InvalidRequest, "the path is empty or has a zero character", path, operation: "open");
+        }
 
         // Without NonBlocking a FIFO in place of an image would hang the caller.
         flags |= LibC.OpenCloseOnExec | LibC.OpenNonBlocking | LibC.OpenNoTerminal;

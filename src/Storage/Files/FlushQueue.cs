@@ -56,7 +56,8 @@ internal sealed class FlushQueue(FileDescriptor file) : IThreadPoolWorkItem
         }
         catch (ObjectDisposedException)
         {
-            failure = new StorageException(StorageErrorKind.Closed, "the file was closed during a flush", file.Path, operation: "flush");
+            failure = new StorageException(
+                StorageErrorKind.Closed, "the file was closed during a flush", file.Path, operation: "flush");
         }
 
         bool again;
@@ -80,7 +81,8 @@ internal sealed class FlushQueue(FileDescriptor file) : IThreadPoolWorkItem
 
     private static StorageException AfterFailure(StorageException first) => new(
         first.Kind,
-        $"an earlier flush failed ({first.Reason}), so what was written since the last good one may be lost; close the disk and check it",
+        $"an earlier flush failed ({first.Reason}), so what was written since the last good one may be lost; "
+        + "close the disk and check it",
         first.Path,
         operation: "flush",
         inner: first);

@@ -20,7 +20,10 @@ public static class LocalFolder
         if (errno == Errno.AcrossFileSystems)
         {
             throw new StorageException(
-                StorageErrorKind.Unsupported, $"cannot be renamed to {to}: that is another file system, copy it instead", from, operation: "rename");
+                StorageErrorKind.Unsupported,
+                $"cannot be renamed to {to}: that is another file system, copy it instead",
+                from,
+                operation: "rename");
         }
 
         if (!Errno.MeansUnsupported(errno))
@@ -63,7 +66,8 @@ public static class LocalFolder
         }
         catch (DriveNotFoundException e)
         {
-            throw new StorageException(StorageErrorKind.NotFound, "no such folder; check the path", folder, operation: "space", inner: e);
+            throw new StorageException(
+                StorageErrorKind.NotFound, "no such folder; check the path", folder, operation: "space", inner: e);
         }
         catch (UnauthorizedAccessException e)
         {
@@ -77,7 +81,7 @@ public static class LocalFolder
 
     /// <summary>Writes a small file so that after any crash it has either its old or its new content, and with the
     /// return of this call the new one. Only its owner may read it. One writer per path at a time.</summary>
-    /// <param name="path">The file; replaced when it exists. A leftover <c>PATH.new</c> of an interrupted call is removed.</param>
+    /// <param name="path">The file; replaced when it exists. A <c>PATH.new</c> left by an interrupted call is removed.</param>
     /// <param name="content">The whole content.</param>
     /// <exception cref="StorageException">Nothing was replaced, or (only when the folder's flush failed) it is not yet durable.</exception>
     public static void WriteAtomically(string path, ReadOnlySpan<byte> content)

@@ -15,8 +15,8 @@ public static class DiskImage
     /// <param name="readOnly">Opens for reading only, which others may do at the same time.</param>
     /// <param name="cancellationToken">Gives up and closes the file.</param>
     /// <returns>The device; owned by the caller.</returns>
-    /// <exception cref="StorageException"><see cref="StorageErrorKind.Unsupported"/>: another format; <see cref="StorageErrorKind.Corrupt"/>:
-    /// damaged; or the file could not be opened: NotFound, AccessDenied, InUse.</exception>
+    /// <exception cref="StorageException"><see cref="StorageErrorKind.Unsupported"/>: another format;
+    /// <see cref="StorageErrorKind.Corrupt"/>: damaged; or the file could not be opened: NotFound, AccessDenied, InUse.</exception>
     public static async ValueTask<BlockDevice> OpenAsync(
         string path, ImageFormat? expected, bool readOnly, CancellationToken cancellationToken)
     {
@@ -133,10 +133,15 @@ public static class DiskImage
             : await VhdxDisk.OpenAsync(file, new VhdxOpenOptions { ReadOnly = file.IsReadOnly }, cancellationToken).ConfigureAwait(false);
 
     /// <summary>The expected format, or the one the content shows; VHDX dynamic stands for both kinds.</summary>
-    private static async ValueTask<ImageFormat> TellAsync(IStorageFile file, ImageFormat? expected, CancellationToken cancellationToken)
+    private static async ValueTask<ImageFormat> TellAsync(
+        IStorageFile file, ImageFormat? expected, CancellationToken cancellationToken)
     {
         if (file.Length == 0)
-            throw new StorageException(StorageErrorKind.Corrupt, "the file is empty, so it is no disk image", file.Path, operation: "open");
+        {
+            throw new StorageException(
+                StorageErrorKind.Corrupt, "the file is empty, so it is no disk image", file.Path, operation: "open");
+        }
+
         if (expected is ImageFormat known)
             return known;
         var detected = await ImageSignatures.DetectAsync(file, cancellationToken).ConfigureAwait(false);
@@ -146,13 +151,15 @@ public static class DiskImage
             ImageKind.Vhdx => ImageFormat.VhdxDynamic,
             ImageKind.DamagedVhdx => throw new StorageException(
                 StorageErrorKind.Corrupt,
-                "headers of a VHDX are there but its first sector is damaged; restore that sector, or name the format raw if it is a raw disk",
+                "headers of a VHDX are there but its first sector is damaged; restore that sector, "
+                + "or name the format raw if it is a raw disk",
                 file.Path,
                 detected.Offset,
                 "open"),
             _ => throw new StorageException(
                 StorageErrorKind.Unsupported,
-                $"this looks like a {detected.Name} image, which Godwit does not read; convert it, or name the format raw if it is a raw disk",
+                $"this looks like a {detected.Name} image, which Godwit does not read; convert it, "
+                + "or name the format raw if it is a raw disk",
                 file.Path,
                 detected.Offset,
                 "open"),
@@ -181,7 +188,10 @@ public static class DiskImage
         if (options.LogicalSectorSize != RawDisk.Sector)
         {
             throw new StorageException(
-                StorageErrorKind.Unsupported, $"logical sectors of {options.LogicalSectorSize} bytes; only 512 in this version", path, operation: "create");
+                StorageErrorKind.Unsupported,
+                $"logical sectors of {options.LogicalSectorSize} bytes; only 512 in this version",
+                path,
+                operation: "create");
         }
     }
 }

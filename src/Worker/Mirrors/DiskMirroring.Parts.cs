@@ -25,16 +25,29 @@ internal sealed partial class DiskMirroring
 
     /// <summary>A bitmap says what differs only if every write since it was made went through a mirror that marked it, and
     /// the kernel that holds those marks is still the same.</summary>
-    private bool CanTrustBitmap(WorkerMirrorConfig mirror)
+    /// <returns>The bitmap, or null when only a copy from the start is safe.</returns>
+    private DirtyBitmap? TryOpenBitmap(WorkerMirrorConfig mirror)
     {
-        if (mirror.TargetFile is not { } identity || mirror.BootId != _context.BootId || !File.Exists(_context.BitmapPath))
-            return false;
-        if (FileStatus.Is(mirror.UnfinishedPath, identity))
-            return true;
-        throw new GodwitException(
-            ErrorCode.NotFound,
-            $"the unfinished target {mirror.UnfinishedPath} is gone or was replaced",
-            "cancel the job and start it again");
+        if (mirror.TargetFile is not { } identity || mirror.BootId != _context.BootId)
+            return null;
+        if (!FileStatus.Is(mirror.UnfinishedPath, identity))
+        {
+            throw new GodwitException(
+                ErrorCode.NotFound,
+                $"the unfinished target {mirror.UnfinishedPath} is gone or was replaced",
+                "cancel the job and start it again");
+        }
+
+        try
+        {
+            return DirtyBitmap.Open(_context.BitmapPath, _device.Length);
+        }
+        catch (StorageException e) when (e.Kind is StorageErrorKind.NotFound or StorageErrorKind.Corrupt)
+        {
+            // The worker died before the bitmap was whole: nothing had been copied that is worth keeping.
+            _context.Log.Warn($"{_context.Name}: {e.Message}");
+            return null;
+        }
     }
 
     private async Task StartOverAsync(WorkerMirrorConfig mirror, CancellationToken cancellationToken)

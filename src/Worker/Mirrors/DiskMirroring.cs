@@ -1,6 +1,5 @@
 using Godwit.Api;
 using Godwit.Api.Workers;
-using Godwit.Storage;
 using Godwit.Storage.Formats;
 using Godwit.Storage.Mirror;
 using Godwit.Worker.Control;
@@ -48,8 +47,8 @@ internal sealed partial class DiskMirroring
             return;
         try
         {
-            if (CanTrustBitmap(mirror))
-                await AttachAsync(mirror, DirtyBitmap.Open(_context.BitmapPath, _device.Length), cancellationToken).ConfigureAwait(false);
+            if (TryOpenBitmap(mirror) is { } bitmap)
+                await AttachAsync(mirror, bitmap, cancellationToken).ConfigureAwait(false);
             else
                 await StartOverAsync(mirror, cancellationToken).ConfigureAwait(false);
         }

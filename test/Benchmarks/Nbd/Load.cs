@@ -61,7 +61,7 @@ internal sealed partial record Load(string Name, string Format, int Bytes, int D
     private string[] FioArguments(string socket, int requests) =>
     [
         "--name=load", "--ioengine=nbd", $"--uri=nbd+unix:///{Format}?socket={socket}", "--rw=randread", $"--bs={Bytes}", $"--iodepth={Depth}",
-        $"--number_ios={requests}", "--randseed=1", "--norandommap", "--time_based=0", "--output-format=json",
+        $"--io_size={(long)requests * Bytes}", "--randseed=1", "--norandommap", "--output-format=json",
     ];
 
     private static string Text(int value) => value.ToString(CultureInfo.InvariantCulture);

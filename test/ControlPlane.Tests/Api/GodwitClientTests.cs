@@ -12,7 +12,7 @@ public sealed class GodwitClientTests
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    [Fact(Timeout = 10_000)]
+    [Fact(Timeout = 30_000)]
     public async Task Each_member_asks_for_its_own_resource()
     {
         var vm = JsonSerializer.Serialize(Samples.Vm(), ApiJson.Default.VirtualMachine);
@@ -52,7 +52,7 @@ public sealed class GodwitClientTests
             daemon.Requests.Select(request => request.ToString()));
     }
 
-    [Fact(Timeout = 10_000)]
+    [Fact(Timeout = 30_000)]
     public async Task A_problem_arrives_as_it_was_sent()
     {
         await using var daemon = FakeDaemon.Answering(_ =>
@@ -62,7 +62,7 @@ public sealed class GodwitClientTests
         Assert.Equal(new Problem(ErrorCode.Busy, "VM web is being moved", "wait for job 1"), thrown.Problem);
     }
 
-    [Theory(Timeout = 10_000)]
+    [Theory(Timeout = 30_000)]
     [InlineData(401, "", ErrorCode.AccessDenied)]
     [InlineData(404, "<html>", ErrorCode.NotFound)]
     [InlineData(500, """{"code":"FromTheFuture","title":"x"}""", ErrorCode.Internal)]
@@ -74,7 +74,7 @@ public sealed class GodwitClientTests
         Assert.Equal(code, (await Assert.ThrowsAsync<GodwitException>(() => client.ListJobsAsync(Token))).Problem.Code);
     }
 
-    [Theory(Timeout = 10_000)]
+    [Theory(Timeout = 30_000)]
     [InlineData("")]
     [InlineData("null")]
     [InlineData("[{]")]
@@ -88,7 +88,7 @@ public sealed class GodwitClientTests
         Assert.Contains(daemon.Address, thrown.Problem.Title, StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 10_000)]
+    [Fact(Timeout = 30_000)]
     public async Task An_answer_cut_off_at_any_byte_is_unavailable_and_never_a_wrong_record()
     {
         var body = JsonSerializer.Serialize(Samples.Vm(), ApiJson.Default.VirtualMachine);
@@ -104,7 +104,7 @@ public sealed class GodwitClientTests
         }
     }
 
-    [Fact(Timeout = 10_000)]
+    [Fact(Timeout = 30_000)]
     public async Task A_missing_socket_says_which_and_what_to_do()
     {
         using var folder = new TemporaryFolder();
@@ -115,7 +115,7 @@ public sealed class GodwitClientTests
         Assert.Contains("GODWIT_HOST", problem.Remedy, StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 10_000)]
+    [Fact(Timeout = 30_000)]
     public async Task A_socket_nobody_listens_on_says_so()
     {
         using var folder = new TemporaryFolder();
@@ -126,7 +126,7 @@ public sealed class GodwitClientTests
         Assert.Contains("nobody listens there", problem.Title, StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 10_000)]
+    [Fact(Timeout = 30_000)]
     public async Task The_token_is_sent_when_there_is_one()
     {
         await using var daemon = FakeDaemon.Answering(_ => (200, "[]"));
@@ -137,7 +137,7 @@ public sealed class GodwitClientTests
         Assert.Equal(["Bearer secret", null], daemon.Requests.Select(request => request.Authorization));
     }
 
-    [Fact(Timeout = 10_000)]
+    [Fact(Timeout = 30_000)]
     public async Task A_cancelled_call_ends_at_once()
     {
         await using var daemon = new FakeDaemon((_, _, token) => Task.Delay(Timeout.Infinite, token));

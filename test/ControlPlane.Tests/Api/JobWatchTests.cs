@@ -17,7 +17,7 @@ public sealed class JobWatchTests
         + Event(Samples.Job(JobState.Running, "Copy", Samples.Progress(50))).Replace("\n", "\r\n", StringComparison.Ordinal)
         + Event(Samples.Job(JobState.Succeeded, "Finish")));
 
-    [Fact(Timeout = 10_000)]
+    [Fact(Timeout = 30_000)]
     public async Task A_stream_sent_byte_by_byte_is_read_whole()
     {
         await using var daemon = new FakeDaemon(async (_, stream, token) =>
@@ -57,7 +57,7 @@ public sealed class JobWatchTests
         }
     }
 
-    [Fact(Timeout = 10_000)]
+    [Fact(Timeout = 30_000)]
     public async Task After_a_cut_the_stream_is_opened_again()
     {
         var streams = 0;
@@ -77,7 +77,7 @@ public sealed class JobWatchTests
         Assert.Equal(2, streams);
     }
 
-    [Fact(Timeout = 10_000)]
+    [Fact(Timeout = 30_000)]
     public async Task A_daemon_without_streams_is_polled()
     {
         var left = 3;
@@ -87,7 +87,7 @@ public sealed class JobWatchTests
         Assert.Equal([JobState.Running, JobState.Running, JobState.Cancelled], (await WatchAsync(daemon)).Select(job => job.State));
     }
 
-    [Fact(Timeout = 10_000)]
+    [Fact(Timeout = 30_000)]
     public async Task A_silent_stream_counts_as_cut()
     {
         await using var daemon = new FakeDaemon(async (request, stream, token) =>
@@ -104,7 +104,7 @@ public sealed class JobWatchTests
         Assert.Equal(JobState.Failed, Assert.Single(seen).State);
     }
 
-    [Fact(Timeout = 10_000)]
+    [Fact(Timeout = 30_000)]
     public async Task A_daemon_that_comes_back_in_time_is_waited_for_and_told_of_once()
     {
         var requests = 0;
@@ -117,7 +117,7 @@ public sealed class JobWatchTests
         Assert.Single(told);
     }
 
-    [Fact(Timeout = 10_000)]
+    [Fact(Timeout = 30_000)]
     public async Task A_daemon_that_stays_away_fails_the_watch()
     {
         await using var daemon = new FakeDaemon((_, _, _) => Task.CompletedTask);
@@ -125,7 +125,7 @@ public sealed class JobWatchTests
         Assert.Equal(ErrorCode.Unavailable, thrown.Problem.Code);
     }
 
-    [Fact(Timeout = 10_000)]
+    [Fact(Timeout = 30_000)]
     public async Task A_job_that_does_not_exist_fails_the_watch_at_once()
     {
         await using var daemon = FakeDaemon.Answering(_ => (404, """{"code":"NotFound","title":"no job"}"""));
@@ -133,7 +133,7 @@ public sealed class JobWatchTests
         Assert.Equal(2, daemon.Requests.Count);
     }
 
-    [Fact(Timeout = 10_000)]
+    [Fact(Timeout = 30_000)]
     public async Task Cancelling_stops_watching_and_does_not_touch_the_job()
     {
         await using var daemon = new FakeDaemon(async (_, stream, token) =>

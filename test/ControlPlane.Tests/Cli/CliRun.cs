@@ -12,7 +12,13 @@ internal sealed class CliRun : IDisposable
     private readonly LockedWriter _out = new(null);
     private readonly LockedWriter _error;
 
-    public CliRun() => _error = new LockedWriter(text => OnTalk?.Invoke(text));
+    private readonly StillClock _signals = new();
+
+    public CliRun()
+    {
+        _error = new LockedWriter(text => OnTalk?.Invoke(text));
+        Interrupts = new Interrupts(_signals);
+    }
 
     /// <summary>Sees each piece of talk as it is written.</summary>
     public Action<string>? OnTalk { get; init; }
@@ -27,7 +33,15 @@ internal sealed class CliRun : IDisposable
 
     public Dictionary<string, string> Variables { get; init; } = [];
 
-    public Interrupts Interrupts { get; } = new();
+    /// <summary>Its clock is the test's own: signals come as close together as the test says.</summary>
+    public Interrupts Interrupts { get; }
+
+    /// <summary>^C, and long enough after the last one to be another.</summary>
+    public bool Interrupt()
+    {
+        _signals.Advance(1);
+        return Interrupts.Signal();
+    }
 
     public string ErrorSoFar => _error.ToString();
 

@@ -17,7 +17,7 @@ public sealed class DiskCommandTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    [Fact(Timeout = 20_000)]
+    [Fact(Timeout = 60_000)]
     public async Task A_created_disk_is_described_in_text_and_json()
     {
         Assert.Equal($"created {At("a.vhdx")} (1.5 GiB, vhdx)\n", (await RunAsync(0, "create", "a.vhdx", "--size", "1.5G", "--block-size", "2M")).Error);
@@ -34,7 +34,7 @@ public sealed class DiskCommandTests : IDisposable
             Format:      vhdx
             Size:        1.5 GiB \(1610612736 bytes\)
             On disk:     \S+ KiB \(\d+ bytes\)
-            Sector:      512 B logical, 4096 B physical
+            Sector:      512 B logical, 4 KiB physical
             Block:       2 MiB
             Identifier:  [0-9a-f-]+
             $
@@ -42,7 +42,7 @@ public sealed class DiskCommandTests : IDisposable
             (await RunAsync(0, "info", "a.vhdx")).Out);
     }
 
-    [Theory(Timeout = 20_000)]
+    [Theory(Timeout = 60_000)]
     [InlineData("raw", "Raw")]
     [InlineData("vhdx-fixed", "VhdxFixed")]
     public async Task Create_writes_the_description_as_json(string format, string name)
@@ -53,7 +53,7 @@ public sealed class DiskCommandTests : IDisposable
         Assert.Equal(name != "Raw", json.TryGetProperty("blockSize", out _));
     }
 
-    [Fact(Timeout = 20_000)]
+    [Fact(Timeout = 60_000)]
     public async Task Create_never_overwrites()
     {
         await File.WriteAllTextAsync(At("a.vhdx"), "mine", Token);
@@ -63,7 +63,7 @@ public sealed class DiskCommandTests : IDisposable
         Assert.Equal("mine", await File.ReadAllTextAsync(At("a.vhdx"), Token));
     }
 
-    [Theory(Timeout = 20_000)]
+    [Theory(Timeout = 60_000)]
     [InlineData("no/such/a.vhdx", "1G", ExitCode.NotFound)]
     [InlineData("a.vhdx", "777", ExitCode.Failed)]
     [InlineData("a.vhdx", "65T", ExitCode.Failed)]
@@ -74,7 +74,7 @@ public sealed class DiskCommandTests : IDisposable
         Assert.Empty(Directory.GetFiles(_folder.Path));
     }
 
-    [Theory(Timeout = 20_000)]
+    [Theory(Timeout = 60_000)]
     [InlineData("info", ExitCode.NotFound)]
     [InlineData("check", ExitCode.NotFound)]
     [InlineData("map", ExitCode.NotFound)]
@@ -85,7 +85,7 @@ public sealed class DiskCommandTests : IDisposable
         Assert.EndsWith("\nremedy: check the path\n", result.Error, StringComparison.Ordinal);
     }
 
-    [Theory(Timeout = 20_000)]
+    [Theory(Timeout = 60_000)]
     [InlineData("info", ExitCode.Failed)]
     [InlineData("check", ExitCode.Failed)]
     [InlineData("map", ExitCode.Failed)]
@@ -97,7 +97,7 @@ public sealed class DiskCommandTests : IDisposable
         Assert.Equal(0, (await RunAsync(0, verb, "a.vhdx", "--format", "raw")).Code);
     }
 
-    [Fact(Timeout = 20_000)]
+    [Fact(Timeout = 60_000)]
     public async Task One_torn_header_is_a_warning_and_two_are_an_error()
     {
         await RunAsync(0, "create", "a.vhdx", "--size", "64M");
@@ -119,7 +119,7 @@ public sealed class DiskCommandTests : IDisposable
         Assert.Equal(before, await File.ReadAllBytesAsync(At("a.vhdx"), Token));
     }
 
-    [Fact(Timeout = 20_000)]
+    [Fact(Timeout = 60_000)]
     public async Task A_file_in_use_or_a_folder_could_not_be_checked()
     {
         await RunAsync(0, "create", "a.vhdx", "--size", "64M");
@@ -129,7 +129,7 @@ public sealed class DiskCommandTests : IDisposable
         await RunAsync(0, "check", "a.vhdx");
     }
 
-    [Fact(Timeout = 20_000)]
+    [Fact(Timeout = 60_000)]
     public async Task A_map_lists_runs()
     {
         await WriteSparseAsync("a.img", 8, (2, 1), (3, 1));

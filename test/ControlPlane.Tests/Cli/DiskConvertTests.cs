@@ -94,7 +94,7 @@ public sealed class DiskConvertTests : IDisposable
     {
         WritePieces(At("s.img"), [.. Enumerable.Repeat(2, 128)], 0);
         CliRun? run = null;
-        using (run = new CliRun { Folder = _folder.Path, Terminal = terminal, OnTalk = text => _ = !text.Contains("Copying", StringComparison.Ordinal) || run!.Interrupts.Signal() })
+        using (run = new CliRun { Folder = _folder.Path, Terminal = terminal, OnTalk = text => _ = !text.Contains("Copying", StringComparison.Ordinal) || run!.Interrupt() })
         {
             var result = await run.RunAsync("disk", "convert", "s.img", "t.vhdx");
             Assert.Equal(ExitCode.Cancelled, result.Code);

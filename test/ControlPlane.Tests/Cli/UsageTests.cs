@@ -5,7 +5,7 @@ namespace Godwit.ControlPlane.Tests.Cli;
 
 public sealed class UsageTests
 {
-    [Theory(Timeout = 10_000)]
+    [Theory(Timeout = 30_000)]
     [InlineData("", "godwit needs a command: vm, disk, job, host, completion", "godwit")]
     [InlineData("vn list", "\"vn\" is not a command of godwit: use vm, disk, job, host, completion", "godwit")]
     [InlineData("vm", "godwit vm needs a command: create, list, show, start, stop, remove, move-storage", "godwit vm")]
@@ -38,7 +38,7 @@ public sealed class UsageTests
         Assert.Equal(ExitCode.Usage, result.Code);
     }
 
-    [Fact(Timeout = 10_000)]
+    [Fact(Timeout = 30_000)]
     public async Task Help_shows_options_and_an_example_and_succeeds()
     {
         using var run = new CliRun();
@@ -49,7 +49,7 @@ public sealed class UsageTests
         Assert.Equal("", result.Error);
     }
 
-    [Fact(Timeout = 10_000)]
+    [Fact(Timeout = 30_000)]
     public async Task The_version_is_one_line()
     {
         using var run = new CliRun();
@@ -58,7 +58,7 @@ public sealed class UsageTests
         Assert.Equal(ExitCode.Ok, result.Code);
     }
 
-    [Theory(Timeout = 10_000)]
+    [Theory(Timeout = 30_000)]
     [InlineData("bash", "complete -o default -F _godwit godwit")]
     [InlineData("zsh", "compdef _godwit godwit")]
     [InlineData("fish", "complete -c godwit")]
@@ -70,7 +70,7 @@ public sealed class UsageTests
         Assert.Equal("", result.Error);
     }
 
-    [Theory(Timeout = 10_000)]
+    [Theory(Timeout = 30_000)]
     [InlineData("godwit vm ", "move-storage")]
     [InlineData("godwit disk create x --format ", "vhdx-fixed")]
     [InlineData("godwit job cancel --", "--no-wait")]
@@ -81,7 +81,7 @@ public sealed class UsageTests
         Assert.Contains(word, result.Out.Split('\n'));
     }
 
-    [Fact(Timeout = 10_000)]
+    [Fact(Timeout = 30_000)]
     public async Task Without_godwitd_the_error_says_which_address_was_tried()
     {
         using var run = new CliRun { Variables = new() { ["GODWIT_HOST"] = "unix:/nonexistent/d.sock" } };

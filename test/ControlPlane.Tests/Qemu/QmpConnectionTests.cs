@@ -271,7 +271,7 @@ public sealed class QmpConnectionTests
         for (var sent = 0; sent < QmpConnection.MaximumLine + (1 << 20); sent += piece.Length)
         {
             var send = qemu.SendAsync(piece);
-            if (await Task.WhenAny(send, Task.Delay(2000, Token)) != send)
+            if (await Task.WhenAny(send, Task.Delay(300, Token)) != send)
                 return;
         }
     }

@@ -1,4 +1,3 @@
-using Godwit.Nbd;
 using Godwit.Storage;
 using Godwit.Testing.Disks;
 

@@ -20,7 +20,7 @@ public sealed class KillTests(ITestOutputHelper output)
         const int seed = 20260501;
         var random = new Random(seed);
         await using var worker = await WorkerUnderTest.StartAsync(Size, _ct, disk);
-        var writers = SequencedWriters.Start(worker.NbdSocket, "disk0", Size, writers: 4, seed);
+        await using var writers = SequencedWriters.Start(worker.NbdSocket, "disk0", Size, writers: 4, seed);
         List<double> stalls = [];
         for (var kill = 0; kill < Kills; kill++)
         {

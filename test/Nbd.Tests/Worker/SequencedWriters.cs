@@ -10,7 +10,7 @@ namespace Godwit.Nbd.Tests.Worker;
 /// Clients that write numbered, checksummed records and reconnect as QEMU does: what was not answered is sent again, what was
 /// answered never. Remembers every acknowledged number, so that afterwards each can be looked for.
 /// </summary>
-internal sealed class SequencedWriters
+internal sealed class SequencedWriters : IAsyncDisposable
 {
     private const int RecordBytes = 4096;
     private readonly string _socket;
@@ -65,6 +65,8 @@ internal sealed class SequencedWriters
         await _stop.CancelAsync();
         await Task.WhenAll(_tasks);
     }
+
+    public ValueTask DisposeAsync() => new(StopAsync());
 
     /// <summary>Looks for every acknowledged record in a raw image; what was sent later and never answered may be there too.</summary>
     public void Check(string rawImage)

@@ -3,7 +3,6 @@ using System.Text;
 using System.Text.Json;
 using Godwit.Api;
 using Godwit.Api.Disks;
-using Godwit.Api.Workers;
 using Godwit.Storage;
 using Xunit;
 
@@ -22,15 +21,15 @@ public sealed class ServingTests
         foreach (var disk in (string[])["disk0", "disk1"])
         {
             var uri = $"nbd+unix:///{disk}?socket={worker.NbdSocket}";
-            Assert.Equal($"{Size}", (await Tools.RunAsync(_ct, "nbdinfo", "--size", uri)).Trim());
-            await Tools.RunAsync(_ct, "qemu-io", "-f", "raw", "-c", "write -P 0x21 1M 3M", "-c", "read -P 0x21 1M 3M", "-c", "flush", uri);
+            Assert.Equal($"{Size}", (await Tools.RunAsync(["nbdinfo", "--size", uri], _ct)).Trim());
+            await Tools.RunAsync(["qemu-io", "-f", "raw", "-c", "write -P 0x21 1M 3M", "-c", "read -P 0x21 1M 3M", "-c", "flush", uri], _ct);
         }
 
         var status = await worker.StatusAsync(_ct);
         Assert.Equal([DiskFormat.VhdxDynamic, DiskFormat.Raw], status.Disks.Select(d => d.Format));
         Assert.All(status.Disks, d => Assert.InRange(d.AllocatedBytes, 3 << 20, Size));
         Assert.Equal(0, await worker.StopAsync(_ct));
-        await Tools.RunAsync(_ct, "qemu-io", "-f", "vhdx", "-c", "read -P 0x21 1M 3M", worker.File("disk0.vhdx"));
+        await Tools.RunAsync(["qemu-io", "-f", "vhdx", "-c", "read -P 0x21 1M 3M", worker.File("disk0.vhdx")], _ct);
     }
 
     [Fact(Timeout = 30_000)]
@@ -115,11 +114,10 @@ public sealed class ServingTests
         await using var stream = new NetworkStream(socket);
         await stream.WriteAsync(new byte[60_000], _ct);
         Assert.NotNull((await worker.StatusAsync(_ct)).Disks);
-        await stream.WriteAsync(new byte[10_000], _ct);
+        await stream.WriteAsync(new byte[6_000], _ct);
         using var reader = new StreamReader(stream);
         var reply = JsonSerializer.Deserialize((await reader.ReadLineAsync(_ct))!, ApiJson.Default.WorkerReply)!;
         Assert.Equal(ErrorCode.InvalidRequest, reply.Problem?.Code);
-        Assert.Equal(0, await stream.ReadAsync(new byte[1], _ct));
     }
 
     [Fact(Timeout = 30_000)]

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Godwit.Api;
 using Godwit.Api.Workers;
 using Godwit.Storage;
@@ -47,7 +46,7 @@ public sealed class SupervisorTests(ITestOutputHelper output)
     public async Task Terminating_the_supervisor_stops_the_worker_cleanly()
     {
         await using var worker = await WorkerUnderTest.StartAsync(Size, _ct, "disk0.img");
-        await Tools.RunAsync(_ct, "kill", "-TERM", $"{worker.Supervisor.Id}");
+        await Tools.RunAsync(["kill", "-TERM", $"{worker.Supervisor.Id}"], _ct);
         await worker.Supervisor.WaitForExitAsync(_ct);
         Assert.Equal(0, worker.Supervisor.ExitCode);
         Assert.Contains("stopped", worker.Log, StringComparison.Ordinal);
@@ -60,7 +59,7 @@ public sealed class SupervisorTests(ITestOutputHelper output)
     {
         await using var worker = await WorkerUnderTest.StartAsync(Size, _ct, "disk0.img");
         var before = await worker.StatusAsync(_ct);
-        await Tools.RunAsync(_ct, "kill", $"-{signal}", $"{worker.Supervisor.Id}", $"{before.ProcessId}");
+        await Tools.RunAsync(["kill", $"-{signal}", $"{worker.Supervisor.Id}", $"{before.ProcessId}"], _ct);
         await Task.Delay(200, _ct);
         var after = await worker.StatusAsync(_ct);
         Assert.Equal((before.ProcessId, before.SupervisorProcessId), (after.ProcessId, after.SupervisorProcessId));
@@ -138,15 +137,9 @@ public sealed class SupervisorTests(ITestOutputHelper output)
 
     private static bool IsAlive(int process)
     {
-        try
-        {
-            using var found = Process.GetProcessById(process);
-            return !found.HasExited;
-        }
-        catch (ArgumentException)
-        {
-            return false;
-        }
+        // Dead, its entry stays until whoever inherited it looks: state Z.
+        var status = $"/proc/{process}/status";
+        return File.Exists(status) && !File.ReadAllText(status).Contains("State:\tZ", StringComparison.Ordinal);
     }
 
     private async Task<WorkerStatus> WaitForSupervisorAsync(WorkerUnderTest worker, int supervisor)

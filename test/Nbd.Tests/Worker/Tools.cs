@@ -6,15 +6,15 @@ namespace Godwit.Nbd.Tests.Worker;
 internal static class Tools
 {
     /// <summary>Runs a program that must succeed.</summary>
-    public static async Task<string> RunAsync(CancellationToken ct, string program, params string[] arguments) =>
-        (await ChildProgram.RunAsync(program, arguments, null, ct)).Succeeded().Output;
+    public static async Task<string> RunAsync(string[] command, CancellationToken ct) =>
+        (await ChildProgram.RunAsync(command[0], command[1..], null, ct)).Succeeded().Output;
 
     /// <summary>The whole content of an image as a raw file, read by QEMU's own code.</summary>
     public static async Task<string> ToRawAsync(string image, CancellationToken ct)
     {
         var raw = image + ".judge";
         var format = image.EndsWith(".vhdx", StringComparison.Ordinal) ? "vhdx" : "raw";
-        await RunAsync(ct, "qemu-img", "convert", "-f", format, "-O", "raw", image, raw);
+        await RunAsync(["qemu-img", "convert", "-f", format, "-O", "raw", image, raw], ct);
         return raw;
     }
 }

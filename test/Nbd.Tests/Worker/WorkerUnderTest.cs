@@ -4,7 +4,6 @@ using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using Godwit.Api;
-using Godwit.Api.Disks;
 using Godwit.Api.Workers;
 using Godwit.Testing;
 using Godwit.Testing.Hosts;
@@ -33,7 +32,7 @@ internal sealed class WorkerUnderTest : IAsyncDisposable
 
     public string ConfigFile => Path.Combine(Config, "worker.json");
 
-    public string Log => ReadShared(Path.Combine(Config, "worker.log"));
+    public string Log => System.IO.File.ReadAllText(Path.Combine(Config, "worker.log"));
 
     public Process Supervisor => _supervisors[^1];
 
@@ -80,8 +79,12 @@ internal sealed class WorkerUnderTest : IAsyncDisposable
     public void Write(WorkerConfig config) =>
         System.IO.File.WriteAllBytes(ConfigFile, JsonSerializer.SerializeToUtf8Bytes(config, ApiJson.Default.WorkerConfig));
 
-    public Task MakeImageAsync(string path, long size, CancellationToken ct) => Tools.RunAsync(
-        ct, Program, "image", "create", path, "--size", size.ToString(CultureInfo.InvariantCulture), "--format", path.EndsWith(".vhdx", StringComparison.Ordinal) ? "vhdx" : "raw");
+    public Task MakeImageAsync(string path, long size, CancellationToken ct)
+    {
+        var format = path.EndsWith(".vhdx", StringComparison.Ordinal) ? "vhdx" : "raw";
+        return Tools.RunAsync(
+            [Program, "image", "create", path, "--size", size.ToString(CultureInfo.InvariantCulture), "--format", format], ct);
+    }
 
     public Process Supervise()
     {
@@ -97,7 +100,9 @@ internal sealed class WorkerUnderTest : IAsyncDisposable
         var start = Stopwatch.GetTimestamp();
         while (true)
         {
-            var answer = await TrySendAsync(line, ct);
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
+            limit.CancelAfter(Patience * 2);
+            var answer = await TrySendAsync(line, limit.Token);
             if (answer is not null)
                 return JsonSerializer.Deserialize(answer, ApiJson.Default.WorkerReply)!;
             if (Stopwatch.GetElapsedTime(start) > Patience)
@@ -149,15 +154,7 @@ internal sealed class WorkerUnderTest : IAsyncDisposable
 
     /// <summary>The worker process as its own lock names it.</summary>
     public int WorkerProcessId() =>
-        int.Parse(ReadShared(Path.Combine(Config, "worker.lock")).Split(' ')[0], CultureInfo.InvariantCulture);
-
-    /// <summary>Reads a file that others hold locked; .NET's own way would ask for a lock too.</summary>
-    private static string ReadShared(string path)
-    {
-        using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-        using var reader = new StreamReader(stream);
-        return reader.ReadToEnd();
-    }
+        int.Parse(System.IO.File.ReadAllText(Path.Combine(Config, "worker.lock")).Split(' ')[0], CultureInfo.InvariantCulture);
 
     /// <summary>kill -9 of the worker; false when it was just gone.</summary>
     public bool KillWorker()

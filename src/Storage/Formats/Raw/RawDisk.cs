@@ -39,9 +39,9 @@ public sealed class RawDisk : BlockDevice
     public static async ValueTask CreateAsync(IStorageFile file, long size, CancellationToken cancellationToken)
     {
         if (size < 0 || size % Sector != 0)
-            throw new StorageException(StorageErrorKind.InvalidRequest, $"size {size} is not whole {Sector}-byte sectors", file.Path, operation: "create");
+            throw Invalid(file, $"size {size} is not whole {Sector}-byte sectors");
         if (file.Length != 0)
-            throw new StorageException(StorageErrorKind.InvalidRequest, "the file is not empty", file.Path, operation: "create");
+            throw Invalid(file, "the file is not empty");
         await file.SetLengthAsync(size, cancellationToken).ConfigureAwait(false);
         await file.FlushAsync(cancellationToken).ConfigureAwait(false);
     }
@@ -93,6 +93,9 @@ public sealed class RawDisk : BlockDevice
     /// <inheritdoc/>
     protected override ValueTask ResizeCoreAsync(long length, CancellationToken cancellationToken) =>
         _file.SetLengthAsync(length, cancellationToken);
+
+    private static StorageException Invalid(IStorageFile file, string reason) =>
+        new(StorageErrorKind.InvalidRequest, reason, file.Path, operation: "create");
 
     private async ValueTask ThenFlushAsync(ValueTask change, CancellationToken cancellationToken)
     {

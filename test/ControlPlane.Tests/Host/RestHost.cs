@@ -1,0 +1,103 @@
+using System.Net.Http.Headers;
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json;
+using Godwit.Api;
+using Godwit.ControlPlane.Jobs;
+using Godwit.ControlPlane.Tests.ControlPlane;
+using Godwit.Host;
+using Godwit.Host.VirtualMachines;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
+using Xunit;
+
+namespace Godwit.ControlPlane.Tests.Host;
+
+/// <summary>The real web application on a real unix socket, over fake VMs, workers and files, on the real clock.</summary>
+internal sealed class RestHost : IAsyncDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("godwit-rest-").FullName;
+    private readonly WebApplication _app;
+
+    private RestHost(System.Net.IPEndPoint? listen)
+    {
+        Options = new DaemonOptions { State = Path.Combine(_folder, "s"), Run = Path.Combine(_folder, "r"), Listen = listen };
+        Folders = new HostFolders(Options.State, Options.Run);
+        Folders.Prepare();
+        _app = HostApplication.Build(Options, Folders, Fakes.Database, Fakes.Parts, new FakeAccelerators(), TimeProvider.System);
+        Client = Connect();
+    }
+
+    public FakeHost Fakes { get; } = new();
+
+    public DaemonOptions Options { get; }
+
+    public HostFolders Folders { get; }
+
+    public HttpClient Client { get; }
+
+    public JobRunner Jobs => _app.Services.GetRequiredService<JobRunner>();
+
+    public WebApplication App => _app;
+
+    public static async Task<RestHost> StartAsync(System.Net.IPEndPoint? listen = null)
+    {
+        var host = new RestHost(listen);
+        await host._app.StartAsync(TestContext.Current.CancellationToken);
+        return host;
+    }
+
+    public HttpClient Connect() => new(new SocketsHttpHandler
+    {
+        ConnectCallback = async (_, token) =>
+        {
+            var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            await socket.ConnectAsync(new UnixDomainSocketEndPoint(Folders.Socket), token);
+            return new NetworkStream(socket, ownsSocket: true);
+        },
+    })
+    {
+        BaseAddress = new Uri("http://godwit"),
+    };
+
+    public async Task<(int Status, JsonElement Body)> SendAsync(HttpMethod method, string path, string? body = null)
+    {
+        var token = TestContext.Current.CancellationToken;
+        using var request = new HttpRequestMessage(method, path);
+        // Else a refusal of a large body races with the sending of it.
+        request.Headers.ExpectContinue = body?.Length > 100_000;
+        if (body is not null)
+            request.Content = new StringContent(body, Encoding.UTF8, new MediaTypeHeaderValue("application/json"));
+        using var response = await Client.SendAsync(request, token);
+        var text = await response.Content.ReadAsStringAsync(token);
+        if ((int)response.StatusCode >= 400)
+            Assert.Equal("application/problem+json", response.Content.Headers.ContentType?.MediaType);
+        return ((int)response.StatusCode, text.Length == 0 ? default : JsonDocument.Parse(text).RootElement);
+    }
+
+    public Task<(int Status, JsonElement Body)> GetAsync(string path) => SendAsync(HttpMethod.Get, path);
+
+    public Task<(int Status, JsonElement Body)> PostAsync(string path, string? body = null) => SendAsync(HttpMethod.Post, path, body);
+
+    public async Task RefusesAsync(HttpMethod method, string path, string? body, int status, ErrorCode code)
+    {
+        var answer = await SendAsync(method, path, body);
+        Assert.True(status == answer.Status && answer.Body.GetProperty("code").GetString() == code.ToString(), $"{method} {path}: {answer}");
+        Assert.NotEqual("", answer.Body.GetProperty("title").GetString());
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Client.Dispose();
+        await _app.StopAsync(TestContext.Current.CancellationToken);
+        await _app.DisposeAsync();
+        await Fakes.DisposeAsync();
+        Directory.Delete(_folder, true);
+    }
+
+    private sealed class FakeAccelerators : IAcceleratorChoice
+    {
+        public Task<(string? Accelerator, string? Reason)> DescribeAsync(CancellationToken cancellationToken) =>
+            Task.FromResult<(string?, string?)>(("tcg", "no KVM here"));
+    }
+}

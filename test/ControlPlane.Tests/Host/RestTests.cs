@@ -1,0 +1,222 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text.Json;
+using Godwit.Api;
+using Godwit.Api.Jobs;
+using Godwit.Host.Http;
+using Xunit;
+
+namespace Godwit.ControlPlane.Tests.Host;
+
+/// <summary>Every endpoint and every way it refuses, over HTTP on a unix socket.</summary>
+public sealed class RestTests
+{
+    private const string Spec = """{"name":"web 1","memory":67108864,"cpus":1,"disks":[{"path":"/src/a.vhdx","size":1048576}]}""";
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact(Timeout = 30_000)]
+    public async Task A_VM_lives_its_life()
+    {
+        await using var host = await RestHost.StartAsync();
+        Assert.Equal("[]", (await host.GetAsync("/v1/vms")).Body.GetRawText());
+        var (status, vm) = await host.PostAsync("/v1/vms", Spec);
+        Assert.Equal((201, "Off"), (status, vm.GetProperty("state").GetString()));
+        Assert.Equal("VhdxDynamic", vm.GetProperty("disks")[0].GetProperty("format").GetString());
+        (status, vm) = await host.PostAsync("/v1/vms/web%201/start");
+        Assert.Equal((200, "Running"), (status, vm.GetProperty("state").GetString()));
+        Assert.Equal((200, 1), ((await host.GetAsync("/v1/vms")).Status, (await host.GetAsync("/v1/vms")).Body.GetArrayLength()));
+        (status, vm) = await host.GetAsync("/v1/vms/web%201");
+        Assert.Equal((200, "tcg"), (status, vm.GetProperty("accelerator").GetString()));
+        (status, vm) = await host.PostAsync("/v1/vms/web%201/stop");
+        Assert.Equal((200, "Off"), (status, vm.GetProperty("state").GetString()));
+        await host.PostAsync("/v1/vms/web%201/start");
+        (status, _) = await host.PostAsync("/v1/vms/web%201/stop", """{"turnOff":true}""");
+        Assert.Equal(200, status);
+        Assert.Contains("turn off", host.Fakes.Runtime.Trace);
+        (status, _) = await host.SendAsync(HttpMethod.Delete, "/v1/vms/web%201?deleteDisks=true");
+        Assert.Equal(204, status);
+        Assert.Empty(host.Fakes.Folders.Files);
+    }
+
+    [Fact(Timeout = 30_000)]
+    public async Task A_storage_move_is_planned_accepted_watched_and_listed()
+    {
+        await using var host = await RestHost.StartAsync();
+        await host.PostAsync("/v1/vms", Spec);
+        await host.PostAsync("/v1/vms/web%201/start");
+        var (status, plan) = await host.PostAsync("/v1/vms/web%201/storage-moves", """{"destination":"/dst/x","dryRun":true}""");
+        Assert.Equal((200, "/dst/x/a.vhdx"), (status, plan.GetProperty("items")[0].GetProperty("target").GetString()));
+        (status, var job) = await host.PostAsync("/v1/vms/web%201/storage-moves", """{"destination":"/dst/x"}""");
+        Assert.Equal((202, "move-storage"), (status, job.GetProperty("kind").GetString()));
+        var id = job.GetProperty("id").GetGuid();
+        await host.RefusesAsync(HttpMethod.Post, "/v1/vms/web%201/storage-moves", """{"destination":"/dst/y"}""", 409, ErrorCode.Busy);
+        await host.RefusesAsync(HttpMethod.Delete, "/v1/vms/web%201", null, 409, ErrorCode.Busy);
+        var seen = await ReadEventsAsync(host, id);
+        Assert.Equal(JobState.Succeeded, seen[^1].State);
+        Assert.Equal(seen.Count - 1, seen.FindIndex(one => one.HasEnded));
+        (status, job) = await host.GetAsync($"/v1/jobs/{id}");
+        Assert.Equal((200, 100), (status, job.GetProperty("progress").GetProperty("percent").GetDouble()));
+        Assert.Equal(1, (await host.GetAsync("/v1/jobs")).Body.GetArrayLength());
+        await host.RefusesAsync(HttpMethod.Post, $"/v1/jobs/{id}/cancel", null, 409, ErrorCode.WrongState);
+        Assert.Single(await ReadEventsAsync(host, id));
+    }
+
+    [Fact(Timeout = 30_000)]
+    public async Task A_running_job_is_cancelled()
+    {
+        await using var host = await RestHost.StartAsync();
+        await host.PostAsync("/v1/vms", Spec);
+        await host.PostAsync("/v1/vms/web%201/start");
+        var (_, job) = await host.PostAsync("/v1/vms/web%201/storage-moves", """{"destination":"/dst/x"}""");
+        var id = job.GetProperty("id").GetGuid();
+        var (status, _) = await host.PostAsync($"/v1/jobs/{id}/cancel");
+        Assert.Equal(200, status);
+        Assert.Equal(JobState.Cancelled, (await ReadEventsAsync(host, id))[^1].State);
+        Assert.Equal(["/src/a.vhdx"], host.Fakes.Folders.Files);
+    }
+
+    [Theory(Timeout = 30_000)]
+    [InlineData("GET", "/v1/vms/none", null, 404, ErrorCode.NotFound)]
+    [InlineData("DELETE", "/v1/vms/none", null, 404, ErrorCode.NotFound)]
+    [InlineData("POST", "/v1/vms/none/start", null, 404, ErrorCode.NotFound)]
+    [InlineData("POST", "/v1/vms/none/stop", null, 404, ErrorCode.NotFound)]
+    [InlineData("POST", "/v1/vms/none/storage-moves", """{"destination":"/dst"}""", 404, ErrorCode.NotFound)]
+    [InlineData("GET", "/v1/jobs/6f9619ff-8b86-d011-b42d-00cf4fc964ff", null, 404, ErrorCode.NotFound)]
+    [InlineData("GET", "/v1/jobs/6f9619ff-8b86-d011-b42d-00cf4fc964ff/events", null, 404, ErrorCode.NotFound)]
+    [InlineData("POST", "/v1/jobs/6f9619ff-8b86-d011-b42d-00cf4fc964ff/cancel", null, 404, ErrorCode.NotFound)]
+    [InlineData("GET", "/v1/jobs/7", null, 404, ErrorCode.NotFound)]
+    [InlineData("GET", "/nothing", null, 404, ErrorCode.NotFound)]
+    [InlineData("PUT", "/v1/vms", "{}", 405, ErrorCode.InvalidRequest)]
+    [InlineData("POST", "/v1/vms", "", 400, ErrorCode.InvalidRequest)]
+    [InlineData("POST", "/v1/vms", "null", 400, ErrorCode.InvalidRequest)]
+    [InlineData("POST", "/v1/vms", "{", 400, ErrorCode.InvalidRequest)]
+    [InlineData("POST", "/v1/vms", "[]", 400, ErrorCode.InvalidRequest)]
+    [InlineData("POST", "/v1/vms", "{}", 400, ErrorCode.InvalidRequest)]
+    [InlineData("POST", "/v1/vms", """{"name":"a","memory":"much"}""", 400, ErrorCode.InvalidRequest)]
+    [InlineData("POST", "/v1/vms", """{"name":"a","memory":67108864,"cpus":1,"disks":[null]}""", 400, ErrorCode.InvalidRequest)]
+    [InlineData("POST", "/v1/vms", """{"name":"a","memory":67108864,"cpus":1,"disks":[{"path":"/src/b","size":1048576,"format":"Qcow"}]}""", 400, ErrorCode.InvalidRequest)]
+    [InlineData("POST", "/v1/vms", """{"name":"a","memory":67108864,"cpus":1,"disks":[{"path":"/denied/b","size":1048576}]}""", 403, ErrorCode.AccessDenied)]
+    [InlineData("POST", "/v1/vms", """{"name":"vm","memory":67108864,"cpus":1,"disks":[{"path":"/src/b","size":1048576}]}""", 409, ErrorCode.AlreadyExists)]
+    [InlineData("POST", "/v1/vms/vm/start", null, 409, ErrorCode.WrongState)]
+    [InlineData("POST", "/v1/vms/vm/stop", """{"timeoutSeconds":-1}""", 400, ErrorCode.InvalidRequest)]
+    [InlineData("DELETE", "/v1/vms/vm", null, 409, ErrorCode.WrongState)]
+    [InlineData("DELETE", "/v1/vms/vm?deleteDisks=maybe", null, 400, ErrorCode.InvalidRequest)]
+    [InlineData("POST", "/v1/vms/vm/storage-moves", "{}", 400, ErrorCode.InvalidRequest)]
+    [InlineData("POST", "/v1/vms/vm/storage-moves", """{"destination":"/dst","retainsSource":true}""", 400, ErrorCode.InvalidRequest)]
+    [InlineData("POST", "/v1/vms/vm/storage-moves", """{"destination":"/src"}""", 400, ErrorCode.InvalidRequest)]
+    public async Task What_is_wrong_is_answered_with_a_problem(string method, string path, string? body, int status, ErrorCode code)
+    {
+        await using var host = await RestHost.StartAsync();
+        await host.Fakes.AddVmAsync();
+        await host.RefusesAsync(new HttpMethod(method), path, body, status, code);
+    }
+
+    [Fact(Timeout = 30_000)]
+    public async Task A_body_that_is_too_large_or_no_JSON_is_refused()
+    {
+        await using var host = await RestHost.StartAsync();
+        var large = $$"""{"name":"{{new string('a', 2 << 20)}}"}""";
+        await host.RefusesAsync(HttpMethod.Post, "/v1/vms", large, 413, ErrorCode.InvalidRequest);
+        using var form = new StringContent("name=a");
+        using var response = await host.Client.PostAsync("/v1/vms", form, Token);
+        Assert.Equal(HttpStatusCode.UnsupportedMediaType, response.StatusCode);
+    }
+
+    [Fact(Timeout = 30_000)]
+    public async Task Worker_and_store_failures_reach_the_caller_in_their_own_words()
+    {
+        await using var host = await RestHost.StartAsync();
+        await host.Fakes.AddVmAsync(running: false);
+        host.Fakes.Workers.CannotStart = true;
+        await host.RefusesAsync(HttpMethod.Post, "/v1/vms/vm/start", null, 503, ErrorCode.Unavailable);
+        host.Fakes.Folders.Available = 0;
+        await host.RefusesAsync(HttpMethod.Post, "/v1/vms/vm/storage-moves", """{"destination":"/dst"}""", 507, ErrorCode.NoSpace);
+        host.Fakes.Database.Execute("DROP TABLE vms");
+        await host.RefusesAsync(HttpMethod.Get, "/v1/vms", null, 500, ErrorCode.Internal);
+    }
+
+    [Fact(Timeout = 30_000)]
+    public async Task The_host_describes_itself()
+    {
+        await using var host = await RestHost.StartAsync();
+        await host.Fakes.AddVmAsync();
+        var (status, body) = await host.GetAsync("/v1/host");
+        Assert.Equal(200, status);
+        Assert.Equal("tcg", body.GetProperty("accelerator").GetString());
+        Assert.Equal(1, body.GetProperty("runningVirtualMachines").GetInt32());
+        Assert.Equal(Environment.ProcessId, body.GetProperty("processId").GetInt32());
+    }
+
+    [Fact(Timeout = 30_000)]
+    public async Task The_description_names_every_endpoint()
+    {
+        await using var host = await RestHost.StartAsync();
+        var (status, body) = await host.GetAsync("/openapi/v1.json");
+        Assert.Equal(200, status);
+        var operations = body.GetProperty("paths").EnumerateObject()
+            .SelectMany(path => path.Value.EnumerateObject().Select(method => $"{method.Name.ToUpperInvariant()} {path.Name}"));
+        Assert.Equal(
+            [
+                "DELETE /v1/vms/{name}", "GET /v1/host", "GET /v1/jobs", "GET /v1/jobs/{id}", "GET /v1/jobs/{id}/events", "GET /v1/vms",
+                "GET /v1/vms/{name}", "POST /v1/jobs/{id}/cancel", "POST /v1/vms", "POST /v1/vms/{name}/start", "POST /v1/vms/{name}/stop",
+                "POST /v1/vms/{name}/storage-moves",
+            ],
+            operations.Order(StringComparer.Ordinal));
+    }
+
+    [Fact(Timeout = 30_000)]
+    public async Task Socket_folders_and_token_are_private_and_TCP_wants_the_token()
+    {
+        await using var host = await RestHost.StartAsync(new IPEndPoint(IPAddress.Loopback, 0));
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(host.Folders.Socket));
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(host.Folders.Token));
+        Assert.Equal(
+            UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, File.GetUnixFileMode(host.Options.Run));
+        var address = host.App.Urls.Single(url => url.Contains("127.0.0.1", StringComparison.Ordinal));
+        var token = (await File.ReadAllTextAsync(host.Folders.Token, Token)).Trim();
+        foreach (var (given, expected) in new[] { (token, 200), (token + "x", 401), (token[..^1], 401), ("", 401) })
+        {
+            using var client = new HttpClient();
+            client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", given);
+            using var response = await client.GetAsync(address + "/v1/vms", Token);
+            Assert.Equal(expected, (int)response.StatusCode);
+        }
+        using (var stranger = new HttpClient())
+        {
+            using var response = await stranger.GetAsync(address + "/openapi/v1.json", Token);
+            Assert.Equal(HttpStatusCode.Unauthorized, response.StatusCode);
+            var problem = JsonDocument.Parse(await response.Content.ReadAsStringAsync(Token)).RootElement;
+            Assert.Equal("AccessDenied", problem.GetProperty("code").GetString());
+        }
+        Assert.Equal(200, (await host.GetAsync("/v1/vms")).Status);
+    }
+
+    [Fact]
+    public void Every_error_code_has_a_status()
+    {
+        var expected = new Dictionary<ErrorCode, int>
+        {
+            [ErrorCode.Internal] = 500, [ErrorCode.InvalidRequest] = 400, [ErrorCode.NotFound] = 404, [ErrorCode.AlreadyExists] = 409,
+            [ErrorCode.WrongState] = 409, [ErrorCode.Busy] = 409, [ErrorCode.AccessDenied] = 403, [ErrorCode.NoSpace] = 507,
+            [ErrorCode.Corrupt] = 422, [ErrorCode.Unsupported] = 501, [ErrorCode.IoFailed] = 500, [ErrorCode.Cancelled] = 409,
+            [ErrorCode.Unavailable] = 503,
+        };
+        Assert.Equal(Enum.GetValues<ErrorCode>().Order(), expected.Keys.Order());
+        Assert.All(expected, pair => Assert.Equal(pair.Value, ProblemStatus.Of(pair.Key)));
+    }
+
+    private static async Task<List<Job>> ReadEventsAsync(RestHost host, Guid id)
+    {
+        using var stream = new StreamReader(await host.Client.GetStreamAsync($"/v1/jobs/{id}/events", Token));
+        var jobs = new List<Job>();
+        while (await stream.ReadLineAsync(Token) is { } line)
+        {
+            if (line.StartsWith("data: ", StringComparison.Ordinal))
+                jobs.Add(JsonSerializer.Deserialize(line[6..], ApiJson.Default.Job)!);
+            else
+                Assert.True(line is "" or "event: job", line);
+        }
+        return jobs;
+    }
+}
