@@ -27,7 +27,8 @@ public sealed class GodwitAddress
     public Uri BaseAddress { get; }
 
     /// <summary>Reads an address.</summary>
-    /// <param name="text">"unix:PATH" with an absolute path, or "http://127.0.0.1:PORT" (any loopback address or "localhost").</param>
+    /// <param name="text">"unix:PATH" with an absolute path, or "http://127.0.0.1:PORT" (any loopback address, or
+    /// "localhost").</param>
     /// <returns>The address.</returns>
     /// <exception cref="GodwitException"><see cref="ErrorCode.InvalidRequest"/>: it is neither, or it is plain HTTP to
     /// another computer, where the token and everything else could be read on the way.</exception>

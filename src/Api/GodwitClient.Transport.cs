@@ -51,7 +51,8 @@ public sealed partial class GodwitClient
     }
 
     private async Task<T> SendAsync<T>(
-        HttpMethod method, string path, HttpContent? content, JsonTypeInfo<T> type, TimeSpan limit, CancellationToken cancellationToken)
+        HttpMethod method, string path, HttpContent? content, JsonTypeInfo<T> type, TimeSpan limit,
+        CancellationToken cancellationToken)
     {
         var body = await SendForBytesAsync(method, path, content, limit, cancellationToken).ConfigureAwait(false);
         try
@@ -96,7 +97,8 @@ public sealed partial class GodwitClient
         var problem = (cause.InnerException as SocketException)?.SocketErrorCode switch
         {
             SocketError.AccessDenied => new Problem(
-                ErrorCode.AccessDenied, $"no permission to talk to godwitd at {Address}", "run this as root or as a member of the socket's group"),
+                ErrorCode.AccessDenied, $"no permission to talk to godwitd at {Address}",
+                "run this as root or as a member of the socket's group"),
             SocketError code => new Problem(
                 ErrorCode.Unavailable, $"godwitd is not reachable at {Address} ({Describe(code)})",
                 "start it (systemctl start godwitd, or run godwitd), or choose another with --host or GODWIT_HOST"),
@@ -141,8 +143,10 @@ public sealed partial class GodwitClient
                 ErrorCode.AccessDenied, $"godwitd at {Address} wants a valid token",
                 "set GODWIT_TOKEN_FILE to the file \"token\" in godwitd's state folder"),
             HttpStatusCode.NotFound => new Problem(
-                ErrorCode.NotFound, $"godwitd at {Address} does not know that", "check the name, and that both programs are of the same version"),
-            _ => new Problem(ErrorCode.Internal, $"godwitd at {Address} answered {(int)status}", "look at its log (journalctl -u godwitd)"),
+                ErrorCode.NotFound, $"godwitd at {Address} does not know that",
+                "check the name, and that both programs are of the same version"),
+            _ => new Problem(
+                ErrorCode.Internal, $"godwitd at {Address} answered {(int)status}", "look at its log (journalctl -u godwitd)"),
         };
     }
 }

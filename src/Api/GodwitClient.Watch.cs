@@ -70,7 +70,8 @@ public sealed partial class GodwitClient
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, $"v1/jobs/{id}/events");
         request.Headers.Accept.ParseAdd("text/event-stream");
-        using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken).ConfigureAwait(false);
+        using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken)
+            .ConfigureAwait(false);
         if (!response.IsSuccessStatusCode || response.Content.Headers.ContentType?.MediaType != "text/event-stream")
             yield break;
 

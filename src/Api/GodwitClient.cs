@@ -49,8 +49,10 @@ public sealed partial class GodwitClient : IDisposable
     /// <summary>Creates a VM and the disks that do not exist yet.</summary>
     /// <param name="spec">What it is to be; every path absolute.</param>
     /// <param name="cancellationToken">Gives up waiting.</param>
-    public Task<VirtualMachine> CreateVirtualMachineAsync(VirtualMachineSpec spec, CancellationToken cancellationToken) => SendAsync(
-        HttpMethod.Post, "v1/vms", ToJson(spec, ApiJson.Default.VirtualMachineSpec), ApiJson.Default.VirtualMachine, VerySlow, cancellationToken);
+    public Task<VirtualMachine> CreateVirtualMachineAsync(
+        VirtualMachineSpec spec, CancellationToken cancellationToken) => SendAsync(
+        HttpMethod.Post, "v1/vms", ToJson(spec, ApiJson.Default.VirtualMachineSpec), ApiJson.Default.VirtualMachine, VerySlow,
+        cancellationToken);
 
     /// <summary>Starts a VM and waits until it runs.</summary>
     /// <param name="name">Its name.</param>
@@ -62,7 +64,8 @@ public sealed partial class GodwitClient : IDisposable
     /// <param name="name">Its name.</param>
     /// <param name="request">How to stop it.</param>
     /// <param name="cancellationToken">Gives up waiting.</param>
-    public Task<VirtualMachine> StopVirtualMachineAsync(string name, StopRequest request, CancellationToken cancellationToken) => SendAsync(
+    public Task<VirtualMachine> StopVirtualMachineAsync(
+        string name, StopRequest request, CancellationToken cancellationToken) => SendAsync(
         HttpMethod.Post, VmPath(name) + "/stop", ToJson(request, ApiJson.Default.StopRequest), ApiJson.Default.VirtualMachine,
         TimeSpan.FromSeconds(request.TimeoutSeconds) + Quick, cancellationToken);
 
@@ -82,16 +85,20 @@ public sealed partial class GodwitClient : IDisposable
     /// <param name="name">The VM's name.</param>
     /// <param name="request">What to move where.</param>
     /// <param name="cancellationToken">Gives up waiting.</param>
-    public Task<StorageMovePlan> PlanStorageMoveAsync(string name, StorageMoveRequest request, CancellationToken cancellationToken) => SendAsync(
-        HttpMethod.Post, VmPath(name) + "/storage-moves", ToJson(request with { DryRun = true }, ApiJson.Default.StorageMoveRequest),
+    public Task<StorageMovePlan> PlanStorageMoveAsync(
+        string name, StorageMoveRequest request, CancellationToken cancellationToken) => SendAsync(
+        HttpMethod.Post, VmPath(name) + "/storage-moves",
+        ToJson(request with { DryRun = true }, ApiJson.Default.StorageMoveRequest),
         ApiJson.Default.StorageMovePlan, Slow, cancellationToken);
 
     /// <summary>Starts a storage move and answers with its job, which goes on by itself.</summary>
     /// <param name="name">The VM's name.</param>
     /// <param name="request">What to move where.</param>
     /// <param name="cancellationToken">Gives up waiting.</param>
-    public Task<Job> MoveStorageAsync(string name, StorageMoveRequest request, CancellationToken cancellationToken) => SendAsync(
-        HttpMethod.Post, VmPath(name) + "/storage-moves", ToJson(request with { DryRun = false }, ApiJson.Default.StorageMoveRequest),
+    public Task<Job> MoveStorageAsync(
+        string name, StorageMoveRequest request, CancellationToken cancellationToken) => SendAsync(
+        HttpMethod.Post, VmPath(name) + "/storage-moves",
+        ToJson(request with { DryRun = false }, ApiJson.Default.StorageMoveRequest),
         ApiJson.Default.Job, Slow, cancellationToken);
 
     /// <summary>Lists the jobs the host remembers.</summary>

@@ -86,8 +86,8 @@ internal static class CommandTree
 
         public override int Invoke(ParseResult parseResult)
         {
-            var version = typeof(CommandTree).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion;
-            parseResult.InvocationConfiguration.Output.WriteLine($"godwit {version}");
+            var version = typeof(CommandTree).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>();
+            parseResult.InvocationConfiguration.Output.WriteLine($"godwit {version?.InformationalVersion}");
             return ExitCode.Ok;
         }
     }

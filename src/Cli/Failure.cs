@@ -6,6 +6,9 @@ namespace Godwit.Cli;
 /// <summary>What an exception becomes for the user: a sentence, a remedy and an exit code.</summary>
 internal static class Failure
 {
+    private const string CheckPermission =
+        "check owner and mode of the file and of the folders above it, and that its file system can be written, or be root";
+
     /// <summary>The exit code for a problem.</summary>
     public static int ExitCodeFor(ErrorCode code) => code switch
     {
@@ -20,9 +23,9 @@ internal static class Failure
         GodwitException e => e.Problem,
         StorageException e => Describe(e),
         FileNotFoundException or DirectoryNotFoundException => new Problem(ErrorCode.NotFound, exception.Message, null),
-        UnauthorizedAccessException => new Problem(
-            ErrorCode.AccessDenied, exception.Message, "check owner and mode of the file and of the folders above it, or run this as root"),
-        IOException => new Problem(ErrorCode.IoFailed, exception.Message, "look at the kernel's log (dmesg) for errors of the device"),
+        UnauthorizedAccessException => new Problem(ErrorCode.AccessDenied, exception.Message, CheckPermission),
+        IOException =>
+            new Problem(ErrorCode.IoFailed, exception.Message, "look at the kernel's log (dmesg) for errors of the device"),
         _ => null,
     };
 
@@ -30,9 +33,9 @@ internal static class Failure
     public static Problem Describe(StorageException e) => e.Kind switch
     {
         StorageErrorKind.NotFound => Advised(ErrorCode.NotFound, e, "check the path"),
-        StorageErrorKind.AlreadyExists => new(ErrorCode.AlreadyExists, e.Message, "choose another name, or remove the file first if you do not need it"),
-        StorageErrorKind.AccessDenied => Advised(
-            ErrorCode.AccessDenied, e, "check owner and mode of the file and of the folders above it, and that its file system can be written"),
+        StorageErrorKind.AlreadyExists =>
+            new(ErrorCode.AlreadyExists, e.Message, "choose another name, or remove the file first if you do not need it"),
+        StorageErrorKind.AccessDenied => Advised(ErrorCode.AccessDenied, e, CheckPermission),
         StorageErrorKind.InUse => Advised(ErrorCode.Busy, e, "stop the VM or the program that has it open"),
         StorageErrorKind.NoSpace => Advised(ErrorCode.NoSpace, e, "make room, or choose a file system with more space"),
         StorageErrorKind.Corrupt => new(

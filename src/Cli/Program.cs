@@ -21,7 +21,8 @@ catch (Exception e) when (Environment.GetEnvironmentVariable("GODWIT_TRACE") is 
 {
     // Everything expected has been told by the command itself: this is a defect.
     new Talk(shell, quiet: false).Fail(new Problem(
-        ErrorCode.Internal, $"defect in godwit: {e.GetType().Name}: {e.Message}", "please report it with the output of the same command under GODWIT_TRACE=1"));
+        ErrorCode.Internal, $"defect in godwit: {e.GetType().Name}: {e.Message}",
+        "please report it with the output of the same command under GODWIT_TRACE=1"));
     return ExitCode.Failed;
 }
 

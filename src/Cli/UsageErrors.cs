@@ -35,7 +35,8 @@ internal static class UsageErrors
                 return argument.Name;
         }
 
-        var option = command.Options.FirstOrDefault(option => option.Required && parsed.GetResult(option) is not { Implicit: false });
+        var option = command.Options.FirstOrDefault(
+            option => option.Required && parsed.GetResult(option) is not { Implicit: false });
         return option is null ? null : $"{option.Name} {option.HelpName}";
     }
 

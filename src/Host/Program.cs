@@ -36,7 +36,7 @@ static async Task<int> RunAsync(DaemonOptions options)
     using var instance = InstanceLock.Take(folders.LockFile);
     using var database = Database.Open(folders.Database);
     var program = new WorkerProgram(options.Worker, time);
-    var accelerators = new QemuAccelerators(folders, options.Qemu, time);
+    using var accelerators = new QemuAccelerators(folders, options.Qemu, time);
     await using var runtime = new QemuRuntime(folders, accelerators, options.Qemu, time);
     var parts = new VirtualMachineParts(
         new VirtualMachineStore(database),

@@ -23,9 +23,10 @@ public sealed class WorkerKillTests
         }
 
         stalls.Sort();
-        TestContext.Current.SendDiagnosticMessage(
+        TestContext.Current.TestOutputHelper!.WriteLine(
             $"stall after a kill: median {stalls[Kills / 2]:0} ms, longest {stalls[^1]:0} ms; {guest.Log.AcknowledgedCount} writes acknowledged");
-        Assert.InRange(stalls[Kills / 2], 0, 1000);
+        // The supervisor holds the listening socket, so QEMU is back at once; without it each kill would cost a second and more.
+        Assert.InRange(stalls[Kills / 2], 0, 500);
         await guest.StopAndVerifyAsync(ct);
     }
 }

@@ -14,7 +14,12 @@ internal static class DiskCheck
     {
         var path = DiskCommands.PathArgument();
         var format = DiskCommands.ExpectedFormatOption();
-        var verb = new Verb("check", "Examines an image file and lists everything that is wrong; never writes", "godwit disk check data.vhdx") { path, format };
+        var verb = new Verb(
+            "check", "Examines an image file and lists everything that is wrong; never writes",
+            "godwit disk check data.vhdx")
+        {
+            path, format,
+        };
         verb.AddJson("Write the findings as JSON");
         verb.Does(shell, global, (session, cancellationToken) => RunAsync(
             session, session.Shell.AbsolutePath(session.Get(path)), session.Get(format), cancellationToken));
@@ -59,7 +64,8 @@ internal static class DiskCheck
         foreach (var finding in report.Findings)
             session.Shell.Out.WriteLine(Line(session, finding));
         var count = report.Errors == 1 ? "1 error" : string.Create(CultureInfo.InvariantCulture, $"{report.Errors} errors");
-        session.Talk.Say(report.Sound ? $"{report.Path}: no errors found" : $"{report.Path}: {count}; keep a copy before repairing it");
+        session.Talk.Say(
+            report.Sound ? $"{report.Path}: no errors found" : $"{report.Path}: {count}; keep a copy before repairing it");
     }
 
     private static string Line(Session session, DiskFinding finding)
@@ -70,7 +76,9 @@ internal static class DiskCheck
             CheckSeverity.Warning => ("warning", (Func<string, string>)session.Paint.Yellow),
             _ => ("note", session.Paint.Dim),
         };
-        var where = finding.Offset is long offset ? string.Create(CultureInfo.InvariantCulture, $" at offset {offset} (0x{offset:x})") : "";
+        var where = finding.Offset is long offset
+            ? string.Create(CultureInfo.InvariantCulture, $" at offset {offset} (0x{offset:x})")
+            : "";
         return $"{colour(word)}{where}: {Printable.From(finding.Message)}";
     }
 }

@@ -36,7 +36,8 @@ internal static class DiskCommands
             {
                 if (DiskFormats.TryParse(result.Tokens[0].Value, out var format))
                     return format;
-                result.AddError($"{name}: \"{result.Tokens[0].Value}\" is not a format: use {string.Join(", ", DiskFormats.Words)}");
+                result.AddError(
+                    $"{name}: \"{result.Tokens[0].Value}\" is not a format: use {string.Join(", ", DiskFormats.Words)}");
                 return null;
             },
         };

@@ -14,13 +14,16 @@ internal sealed class DiskConvert
     private readonly Argument<string> _source = DiskCommands.PathArgument("SOURCE", "The image file to read");
     private readonly Argument<string> _target = DiskCommands.PathArgument("TARGET", "The image file to make; must not exist");
     private readonly Option<DiskFormat?> _sourceFormat = DiskCommands.ExpectedFormatOption("--source-format");
-    private readonly Option<DiskFormat?> _format = DiskCommands.FormatOption("What TARGET is to be: vhdx (the default), vhdx-fixed or raw");
+    private readonly Option<DiskFormat?> _format = DiskCommands.FormatOption(
+        "What TARGET is to be: vhdx (the default), vhdx-fixed or raw");
 
     /// <summary>Makes the command.</summary>
     public static Verb Create(Shell shell, GlobalOptions global)
     {
         var options = new DiskConvert();
-        var verb = new Verb("convert", "Copies an image file into another format; holes stay holes", "godwit disk convert old.img new.vhdx")
+        var verb = new Verb(
+            "convert", "Copies an image file into another format; holes stay holes",
+            "godwit disk convert old.img new.vhdx")
         {
             options._source, options._target, options._sourceFormat, options._format,
         };
@@ -35,10 +38,16 @@ internal sealed class DiskConvert
         var target = session.Shell.AbsolutePath(session.Get(_target));
         var format = session.Get(_format) ?? DiskFormat.VhdxDynamic;
         if (Path.Exists(target))
-            throw new StorageException(StorageErrorKind.AlreadyExists, "exists already; converting never overwrites a file", target, operation: "convert");
+        {
+            throw new StorageException(
+                StorageErrorKind.AlreadyExists, "exists already; converting never overwrites a file", target,
+                operation: "convert");
+        }
+
 
         var old = await DiskShow.DescribeAsync(source, session.Get(_sourceFormat), cancellationToken);
-        await using var from = await DiskImage.OpenAsync(source, ImageFormats.ToImage(old.Format), readOnly: true, cancellationToken);
+        await using var from = await DiskImage.OpenAsync(
+            source, ImageFormats.ToImage(old.Format), readOnly: true, cancellationToken);
         await WriteAsync(session, from, old, target, format, cancellationToken);
         var made = await DiskShow.DescribeAsync(target, format, cancellationToken);
         if (!session.TryWriteJson(made, JsonText.Own.DiskReport))
@@ -68,7 +77,8 @@ internal sealed class DiskConvert
         session.Talk.EndProgress();
     }
 
-    private static async Task CreateAsync(string unfinished, DiskFormat format, DiskReport old, CancellationToken cancellationToken)
+    private static async Task CreateAsync(
+        string unfinished, DiskFormat format, DiskReport old, CancellationToken cancellationToken)
     {
         // The same disk in another file: a guest that remembers disks by identity finds it again.
         var options = new ImageCreateOptions { PhysicalSectorSize = old.PhysicalSectorSize, Identifier = old.Identifier };
@@ -79,7 +89,8 @@ internal sealed class DiskConvert
         catch (StorageException e) when (e.Kind == StorageErrorKind.AlreadyExists)
         {
             throw new StorageException(
-                e.Kind, "exists: another conversion is writing it, or one was killed; remove it if none is running", unfinished, inner: e);
+                e.Kind, "exists: another conversion is writing it, or one was killed; remove it if none is running", unfinished,
+                inner: e);
         }
     }
 
@@ -88,7 +99,8 @@ internal sealed class DiskConvert
     {
         var total = await CountDataAsync(from, cancellationToken);
         var meter = new RateMeter(session.Shell.Time);
-        await using var to = await DiskImage.OpenAsync(unfinished, ImageFormats.ToImage(format), readOnly: false, cancellationToken);
+        await using var to = await DiskImage.OpenAsync(
+            unfinished, ImageFormats.ToImage(format), readOnly: false, cancellationToken);
         Show(0);
         await new DiskCopy(from, to, Show).RunAsync(cancellationToken);
 
@@ -96,7 +108,8 @@ internal sealed class DiskConvert
         {
             meter.Note(done);
             var percent = total == 0 ? 100 : 100.0 * done / total;
-            session.Talk.Show(new ProgressState("Copying", percent, done, total, meter.BytesPerSecond, meter.SecondsFor(total - done)));
+            session.Talk.Show(
+                new ProgressState("Copying", percent, done, total, meter.BytesPerSecond, meter.SecondsFor(total - done)));
         }
     }
 

@@ -61,7 +61,9 @@ internal sealed class DiskCopy(BlockDevice source, BlockDevice target, Action<lo
         }
     }
 
-    private static int PieceLength(int at, int length, long offset) => (int)Math.Min(PieceBytes - ((offset + at) % PieceBytes), length - at);
+    private static int PieceLength(int at, int length, long offset) =>
+        (int)Math.Min(PieceBytes - ((offset + at) % PieceBytes), length - at);
 
-    private bool IsZero(int at, int length, long offset) => !_chunk.AsSpan(at, PieceLength(at, length, offset)).ContainsAnyExcept((byte)0);
+    private bool IsZero(int at, int length, long offset) =>
+        !_chunk.AsSpan(at, PieceLength(at, length, offset)).ContainsAnyExcept((byte)0);
 }

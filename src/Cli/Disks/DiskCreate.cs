@@ -10,15 +10,19 @@ internal sealed class DiskCreate
 {
     private readonly Argument<string> _path = DiskCommands.PathArgument();
     private readonly Option<long?> _size = SizeOption.Create("--size", "What the guest sees, for example 8G");
-    private readonly Option<DiskFormat?> _format = DiskCommands.FormatOption("vhdx (grows as it is written; the default), vhdx-fixed or raw");
-    private readonly Option<long?> _blockSize = SizeOption.Create("--block-size", "Unit of allocation of a VHDX: a power of two from 1M to 256M (32M when not given)");
+    private readonly Option<DiskFormat?> _format = DiskCommands.FormatOption(
+        "vhdx (grows as it is written; the default), vhdx-fixed or raw");
+    private readonly Option<long?> _blockSize = SizeOption.Create(
+        "--block-size", "Unit of allocation of a VHDX: a power of two from 1M to 256M (32M when not given)");
 
     /// <summary>Makes the command.</summary>
     public static Verb Create(Shell shell, GlobalOptions global)
     {
         var options = new DiskCreate();
         options._size.Required = true;
-        var verb = new Verb("create", "Creates an image file; an existing file is never overwritten", "godwit disk create data.vhdx --size 64G")
+        var verb = new Verb(
+            "create", "Creates an image file; an existing file is never overwritten",
+            "godwit disk create data.vhdx --size 64G")
         {
             options._path, options._size, options._format, options._blockSize,
         };

@@ -14,7 +14,12 @@ internal static class DiskMap
     {
         var path = DiskCommands.PathArgument();
         var format = DiskCommands.ExpectedFormatOption();
-        var verb = new Verb("map", "Lists what is allocated where, as the guest sees it", "godwit disk map data.vhdx") { path, format };
+        var verb = new Verb(
+            "map", "Lists what is allocated where, as the guest sees it",
+            "godwit disk map data.vhdx")
+        {
+            path, format,
+        };
         verb.AddJson("Write an array of runs as JSON");
         verb.Does(shell, global, (session, cancellationToken) => RunAsync(
             session, session.Shell.AbsolutePath(session.Get(path)), session.Get(format), cancellationToken));

@@ -12,7 +12,8 @@ namespace Godwit.Cli.Disks;
 /// <param name="BlockSize">Unit of allocation of a VHDX, in bytes.</param>
 /// <param name="Identifier">The disk's own identity, where the format has one.</param>
 internal sealed record DiskReport(
-    string Path, DiskFormat Format, long Size, long AllocatedBytes, int LogicalSectorSize, int PhysicalSectorSize, int? BlockSize, Guid? Identifier);
+    string Path, DiskFormat Format, long Size, long AllocatedBytes, int LogicalSectorSize, int PhysicalSectorSize, int? BlockSize,
+    Guid? Identifier);
 
 /// <summary>What <c>disk check</c> found.</summary>
 /// <param name="Path">The file, absolute.</param>
@@ -23,7 +24,8 @@ internal sealed record DiskReport(
 /// <param name="AllocatedBlocks">Blocks that have a place in the file.</param>
 /// <param name="Findings">Everything found, in the order of the examination; a very long list is cut and says so.</param>
 internal sealed record DiskCheckReport(
-    string Path, bool Sound, int Errors, int Warnings, long TotalBlocks, long AllocatedBlocks, IReadOnlyList<DiskFinding> Findings);
+    string Path, bool Sound, int Errors, int Warnings, long TotalBlocks, long AllocatedBlocks,
+    IReadOnlyList<DiskFinding> Findings);
 
 /// <summary>One thing that <c>disk check</c> found.</summary>
 /// <param name="Severity">How bad it is: "Information", "Warning" or "Error".</param>

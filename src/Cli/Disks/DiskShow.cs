@@ -17,7 +17,8 @@ internal static class DiskShow
         verb.AddJson("Write the description as JSON");
         verb.Does(shell, global, async (session, cancellationToken) =>
         {
-            var report = await DescribeAsync(session.Shell.AbsolutePath(session.Get(path)), session.Get(format), cancellationToken);
+            var report = await DescribeAsync(
+                session.Shell.AbsolutePath(session.Get(path)), session.Get(format), cancellationToken);
             if (!session.TryWriteJson(report, JsonText.Own.DiskReport))
                 Write(session, report);
             return ExitCode.Ok;
@@ -31,8 +32,8 @@ internal static class DiskShow
         await ImageNames.RequireContentAsync(path, format, cancellationToken);
         var found = await DiskImage.DescribeAsync(path, ImageFormats.ToImage(format), cancellationToken);
         return new DiskReport(
-            path, ImageFormats.ToApi(found.Format), found.Size, found.AllocatedBytes, found.LogicalSectorSize, found.PhysicalSectorSize,
-            found.BlockSize, found.Identifier);
+            path, ImageFormats.ToApi(found.Format), found.Size, found.AllocatedBytes, found.LogicalSectorSize,
+            found.PhysicalSectorSize, found.BlockSize, found.Identifier);
     }
 
     private static void Write(Session session, DiskReport report)
@@ -42,11 +43,13 @@ internal static class DiskShow
         fields.Add("Format", DiskFormats.Word(report.Format));
         fields.Add("Size", Bytes(report.Size));
         fields.Add("On disk", Bytes(report.AllocatedBytes));
-        fields.Add("Sector", string.Create(CultureInfo.InvariantCulture, $"{report.LogicalSectorSize} B logical, {report.PhysicalSectorSize} B physical"));
+        var (logical, physical) = (ByteSize.Format(report.LogicalSectorSize), ByteSize.Format(report.PhysicalSectorSize));
+        fields.Add("Sector", $"{logical} logical, {physical} physical");
         fields.Add("Block", report.BlockSize is int block ? ByteSize.Format(block) : null);
         fields.Add("Identifier", report.Identifier?.ToString());
         fields.Write(session.Shell.Out);
     }
 
-    private static string Bytes(long bytes) => string.Create(CultureInfo.InvariantCulture, $"{ByteSize.Format(bytes)} ({bytes} bytes)");
+    private static string Bytes(long bytes) =>
+        string.Create(CultureInfo.InvariantCulture, $"{ByteSize.Format(bytes)} ({bytes} bytes)");
 }

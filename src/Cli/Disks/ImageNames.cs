@@ -29,7 +29,9 @@ internal static class ImageNames
         {
             throw new StorageException(
                 StorageErrorKind.Corrupt,
-                "this is no VHDX: it does not begin with the signature \"vhdxfile\" (if it is a raw image, say so with --format raw)", path, 0);
+                "this is no VHDX: it does not begin with the signature \"vhdxfile\" (for a raw image give --format raw)",
+                path,
+                0);
         }
     }
 }

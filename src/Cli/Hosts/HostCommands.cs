@@ -31,11 +31,13 @@ internal static class HostCommands
         fields.Add("Name", host.Name);
         fields.Add("Version", host.Version);
         fields.Add("godwitd", $"process {Number(host.ProcessId)} at {session.Client.Address}");
-        fields.Add("Accelerator", host.AcceleratorReason is null ? host.Accelerator : $"{host.Accelerator ?? "none"} ({host.AcceleratorReason})");
+        var why = host.AcceleratorReason is null ? "" : $" ({host.AcceleratorReason})";
+        fields.Add("Accelerator", (host.Accelerator ?? "none") + why);
         fields.Add("VMs", $"{Number(host.VirtualMachines)}, {Number(host.RunningVirtualMachines)} running");
         fields.Add("Active jobs", Number(host.ActiveJobs));
         fields.Add("Moves at once", Number(host.StorageMoveLimit));
-        fields.Add("Allowed folders", host.AllowedRoots.Count == 0 ? "all but system folders" : string.Join(", ", host.AllowedRoots));
+        fields.Add(
+            "Allowed folders", host.AllowedRoots.Count == 0 ? "all but system folders" : string.Join(", ", host.AllowedRoots));
         fields.Write(session.Shell.Out);
     }
 

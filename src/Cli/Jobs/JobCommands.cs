@@ -16,16 +16,23 @@ internal static class JobCommands
     };
 
     /// <summary>The argument that names a job.</summary>
-    public static Argument<string> IdArgument() => new("ID") { Description = "Id of the job, or its first four or more characters" };
+    public static Argument<string> IdArgument() =>
+        new("ID") { Description = "Id of the job, or its first four or more characters" };
 
     private static Verb CreateWatch(Shell shell, GlobalOptions global)
     {
         var id = IdArgument();
-        var verb = new Verb("watch", "Shows a job's progress until it has ended; ^C stops watching, not the job", "godwit job watch 3f2a9c01") { id };
+        var verb = new Verb(
+            "watch", "Shows a job's progress until it has ended; ^C stops watching, not the job",
+            "godwit job watch 3f2a9c01")
+        {
+            id,
+        };
         verb.AddJson("Write the job as it ended as JSON");
         verb.Does(shell, global, async (session, cancellationToken) =>
         {
-            var job = await session.Client.GetJobAsync(await JobIds.ResolveAsync(session.Client, session.Get(id), cancellationToken), cancellationToken);
+            var job = await session.Client.GetJobAsync(
+                await JobIds.ResolveAsync(session.Client, session.Get(id), cancellationToken), cancellationToken);
             return await new JobFollower(session, InterruptMeaning.StopsWatching).RunAsync(job);
         });
         return verb;
@@ -35,7 +42,12 @@ internal static class JobCommands
     {
         var id = IdArgument();
         var noWait = new Option<bool>("--no-wait") { Description = "Return as soon as the job has been asked" };
-        var verb = new Verb("cancel", "Asks a job to stop and waits until what it did is undone", "godwit job cancel 3f2a9c01") { id, noWait };
+        var verb = new Verb(
+            "cancel", "Asks a job to stop and waits until what it did is undone",
+            "godwit job cancel 3f2a9c01")
+        {
+            id, noWait,
+        };
         verb.AddJson("Write the job as JSON");
         verb.Does(shell, global, async (session, cancellationToken) =>
         {

@@ -30,10 +30,15 @@ internal sealed class JobFollower(Session session, InterruptMeaning meaning)
         var interrupts = session.Shell.Interrupts;
         var stopWatching = meaning == InterruptMeaning.StopsWatching ? interrupts.First : interrupts.Second;
         using var ended = new CancellationTokenSource();
-        var cancelling = meaning == InterruptMeaning.CancelsTheJob ? CancelOnInterruptAsync(job.Id, ended.Token) : Task.CompletedTask;
+        var cancelling = meaning == InterruptMeaning.CancelsTheJob
+            ? CancelOnInterruptAsync(job.Id, ended.Token)
+            : Task.CompletedTask;
         try
         {
-            var options = JobWatchOptions.Default with { Interrupted = reason => session.Talk.Say($"{reason}; the job's state is kept, waiting for godwitd") };
+            var options = JobWatchOptions.Default with
+            {
+                Interrupted = reason => session.Talk.Say($"{reason}; the job's state is kept, waiting for godwitd"),
+            };
             Show(job);
             await foreach (var now in session.Client.WatchJobAsync(job.Id, options, stopWatching))
                 Show(job = now);
@@ -85,10 +90,10 @@ internal sealed class JobFollower(Session session, InterruptMeaning meaning)
     {
         for (; _notesSaid < job.Notes.Count; _notesSaid++)
             session.Talk.Say(job.Notes[_notesSaid]);
-        if (job.State == JobState.Undoing && job.Problem is Problem problem && problem != _problemSaid && problem.Code != ErrorCode.Cancelled)
+        if (job.State == JobState.Undoing && job.Problem is { Code: not ErrorCode.Cancelled } why && why != _problemSaid)
         {
-            _problemSaid = problem;
-            session.Talk.Say($"undoing because: {problem.Title}");
+            _problemSaid = why;
+            session.Talk.Say($"undoing because: {why.Title}");
         }
 
         if (!job.HasEnded)
@@ -99,7 +104,8 @@ internal sealed class JobFollower(Session session, InterruptMeaning meaning)
     {
         var interrupts = session.Shell.Interrupts;
         using var either = CancellationTokenSource.CreateLinkedTokenSource(interrupts.First, ended);
-        await Task.Delay(Timeout.InfiniteTimeSpan, session.Shell.Time, either.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await Task.Delay(Timeout.InfiniteTimeSpan, session.Shell.Time, either.Token)
+            .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (ended.IsCancellationRequested)
             return;
 

@@ -24,8 +24,10 @@ internal static class JobIds
         return matches.Count switch
         {
             1 => matches[0].Id,
-            0 => throw new GodwitException(ErrorCode.NotFound, $"there is no job {text}", "godwit job list shows the jobs there are"),
-            _ => throw new GodwitException(ErrorCode.InvalidRequest, $"{matches.Count} jobs begin with {text}", "give more of the id"),
+            0 => throw new GodwitException(
+                ErrorCode.NotFound, $"there is no job {text}", "godwit job list shows the jobs there are"),
+            _ => throw new GodwitException(
+                ErrorCode.InvalidRequest, $"{matches.Count} jobs begin with {text}", "give more of the id"),
         };
     }
 

@@ -14,7 +14,8 @@ internal static class JobShow
         verb.AddJson("Write the job as JSON");
         verb.Does(shell, global, async (session, cancellationToken) =>
         {
-            var job = await session.Client.GetJobAsync(await JobIds.ResolveAsync(session.Client, session.Get(id), cancellationToken), cancellationToken);
+            var job = await session.Client.GetJobAsync(
+                await JobIds.ResolveAsync(session.Client, session.Get(id), cancellationToken), cancellationToken);
             if (!session.TryWriteJson(job, JsonText.Api.Job))
                 Write(session, job);
             return ExitCode.Ok;
@@ -32,10 +33,12 @@ internal static class JobShow
         fields.Add("VM", job.Target);
         fields.Add("State", job.State.ToString());
         fields.Add("Phase", job.Phase);
-        fields.Add("Progress", string.Join(", ", new[] { progress.PercentText, progress.Figures(", ") }.Where(part => part.Length > 0)));
+        fields.Add(
+            "Progress", string.Join(", ", new[] { progress.PercentText, progress.Figures(", ") }.Where(part => part.Length > 0)));
         fields.Add("Can cancel", job.HasEnded ? null : job.CanCancel ? "yes" : "no, the commit point is passed");
         fields.Add("Created", Clock.Format(job.Created));
-        fields.Add("Ended", job.Ended is DateTimeOffset ended ? $"{Clock.Format(ended)} (took {Clock.Format(ended - job.Created)})" : null);
+        if (job.Ended is DateTimeOffset ended)
+            fields.Add("Ended", $"{Clock.Format(ended)} (took {Clock.Format(ended - job.Created)})");
         fields.Add("Problem", job.Problem?.Title);
         fields.Add("Remedy", job.Problem?.Remedy);
         fields.Write(writer);

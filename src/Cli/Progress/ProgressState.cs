@@ -11,7 +11,8 @@ namespace Godwit.Cli.Progress;
 /// <param name="BytesPerSecond">Rate over the last seconds.</param>
 /// <param name="SecondsLeft">Expected time to the end, or null when that cannot be told.</param>
 internal readonly record struct ProgressState(
-    string Phase, double? Percent = null, long BytesDone = 0, long BytesTotal = 0, long BytesPerSecond = 0, double? SecondsLeft = null)
+    string Phase, double? Percent = null, long BytesDone = 0, long BytesTotal = 0, long BytesPerSecond = 0,
+    double? SecondsLeft = null)
 {
     /// <summary>Bytes, rate and time left in words, as far as known: "1.5 GiB of 8 GiB, 210 MiB/s, 0:32 left".</summary>
     public string Figures(string separator)

@@ -12,11 +12,14 @@ internal static class JsonText
     private static readonly JavaScriptEncoder Readable = JavaScriptEncoder.UnsafeRelaxedJsonEscaping;
 
     /// <summary>The Api's records, as written here.</summary>
-    public static readonly ApiJson Api = new(new JsonSerializerOptions(ApiJson.Default.Options) { WriteIndented = true, Encoder = Readable });
+    public static readonly ApiJson Api = new(
+        new JsonSerializerOptions(ApiJson.Default.Options) { WriteIndented = true, Encoder = Readable });
 
     /// <summary>This program's own records.</summary>
-    public static readonly CliJson Own = new(new JsonSerializerOptions(CliJson.Default.Options) { WriteIndented = true, Encoder = Readable });
+    public static readonly CliJson Own = new(
+        new JsonSerializerOptions(CliJson.Default.Options) { WriteIndented = true, Encoder = Readable });
 
     /// <summary>Writes a value and ends the line.</summary>
-    public static void Write<T>(TextWriter writer, T value, JsonTypeInfo<T> type) => writer.WriteLine(JsonSerializer.Serialize(value, type));
+    public static void Write<T>(TextWriter writer, T value, JsonTypeInfo<T> type) =>
+        writer.WriteLine(JsonSerializer.Serialize(value, type));
 }

@@ -11,18 +11,40 @@ internal sealed class VmCreate
     private const long DefaultMemory = 512L << 20;
     private readonly Argument<string> _name = VmCommands.NameArgument();
     private readonly Option<long?> _memory = SizeOption.Create("--memory", "Guest memory (512M when not given)");
-    private readonly Option<int> _cpus = new("--cpus") { Description = "Virtual processors", HelpName = "COUNT", DefaultValueFactory = _ => 1 };
+    private readonly Option<int> _cpus = new("--cpus")
+    {
+        Description = "Virtual processors",
+        HelpName = "COUNT",
+        DefaultValueFactory = _ => 1,
+    };
     private readonly Option<DiskSpec[]> _disks;
-    private readonly Option<string?> _kernel = new("--kernel") { Description = "Kernel for direct boot (else the guest boots from its first disk)", HelpName = "FILE" };
-    private readonly Option<string?> _initrd = new("--initrd") { Description = "Initial RAM disk for direct boot", HelpName = "FILE" };
-    private readonly Option<string?> _append = new("--append") { Description = "Kernel command line for direct boot", HelpName = "TEXT" };
-    private readonly Option<string?> _serial = new("--serial") { Description = "File that receives what the guest prints on its first serial port", HelpName = "FILE" };
+    private readonly Option<string?> _kernel = new("--kernel")
+    {
+        Description = "Kernel for direct boot (else the guest boots from its first disk)",
+        HelpName = "FILE",
+    };
+    private readonly Option<string?> _initrd = new("--initrd")
+    {
+        Description = "Initial RAM disk for direct boot",
+        HelpName = "FILE",
+    };
+    private readonly Option<string?> _append = new("--append")
+    {
+        Description = "Kernel command line for direct boot",
+        HelpName = "TEXT",
+    };
+    private readonly Option<string?> _serial = new("--serial")
+    {
+        Description = "File that receives what the guest prints on its first serial port",
+        HelpName = "FILE",
+    };
 
     private VmCreate(Shell shell)
     {
         _disks = new Option<DiskSpec[]>("--disk")
         {
-            Description = "A disk: PATH[,size=SIZE][,format=vhdx|vhdx-fixed|raw]; with size it is created. Repeatable; a comma in PATH is written twice",
+            Description = "A disk: PATH[,size=SIZE][,format=vhdx|vhdx-fixed|raw]; with size it is created. Repeatable; "
+                + "a comma in PATH is written twice",
             HelpName = "SPEC",
             Arity = ArgumentArity.OneOrMore,
             CustomParser = result =>
@@ -54,7 +76,8 @@ internal sealed class VmCreate
             "create", "Creates a VM and the disks that do not exist yet; it is not started",
             "godwit vm create web --memory 2G --cpus 2 --disk /srv/vms/web.vhdx,size=40G")
         {
-            options._name, options._memory, options._cpus, options._disks, options._kernel, options._initrd, options._append, options._serial,
+            options._name, options._memory, options._cpus, options._disks, options._kernel, options._initrd, options._append,
+            options._serial,
         };
         verb.AddJson("Write the new VM as JSON");
         verb.Does(shell, global, options.RunAsync);

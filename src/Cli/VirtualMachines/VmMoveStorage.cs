@@ -9,10 +9,20 @@ namespace Godwit.Cli.VirtualMachines;
 internal sealed class VmMoveStorage
 {
     private readonly Argument<string> _name = VmCommands.NameArgument();
-    private readonly Option<string> _to = new("--to") { Description = "Folder that receives the files; created when missing", HelpName = "DIR", Required = true };
-    private readonly Option<string[]> _disks = new("--disk") { Description = "Move only this disk, for example disk0; repeatable (all when not given)", HelpName = "DISK" };
+    private readonly Option<string> _to = new("--to")
+    {
+        Description = "Folder that receives the files; created when missing",
+        HelpName = "DIR",
+        Required = true,
+    };
+    private readonly Option<string[]> _disks = new("--disk")
+    {
+        Description = "Move only this disk, for example disk0; repeatable (all when not given)",
+        HelpName = "DISK",
+    };
     private readonly Option<bool> _retain = new("--retain-source") { Description = "Keep the old files after success" };
-    private readonly Option<long?> _bandwidth = SizeOption.Create("--bandwidth", "Copy at most this much per second, for example 100M");
+    private readonly Option<long?> _bandwidth = SizeOption.Create(
+        "--bandwidth", "Copy at most this much per second, for example 100M");
     private readonly Option<bool> _dryRun = new("--dry-run") { Description = "Only check, and show what would be done" };
     private readonly Option<bool> _noWait = new("--no-wait") { Description = "Write the job's id and return at once" };
 

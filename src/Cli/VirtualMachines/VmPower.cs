@@ -25,14 +25,22 @@ internal static class VmPower
     public static Verb CreateStop(Shell shell, GlobalOptions global)
     {
         var name = VmCommands.NameArgument();
-        var turnOff = new Option<bool>("--turn-off") { Description = "Switch it off at once instead of asking the guest to shut down" };
+        var turnOff = new Option<bool>("--turn-off")
+        {
+            Description = "Switch it off at once instead of asking the guest to shut down",
+        };
         var timeout = new Option<int>("--timeout")
         {
             Description = "Seconds the guest may take; then the command fails and the VM goes on",
             HelpName = "SECONDS",
             DefaultValueFactory = _ => new StopRequest().TimeoutSeconds,
         };
-        var verb = new Verb("stop", "Asks the guest to shut down and waits until it has", "godwit vm stop web --timeout 60") { name, turnOff, timeout };
+        var verb = new Verb(
+            "stop", "Asks the guest to shut down and waits until it has",
+            "godwit vm stop web --timeout 60")
+        {
+            name, turnOff, timeout,
+        };
         verb.Does(shell, global, async (session, cancellationToken) =>
         {
             if (session.Get(timeout) < 1)

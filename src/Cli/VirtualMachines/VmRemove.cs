@@ -9,9 +9,17 @@ internal static class VmRemove
     public static Verb Create(Shell shell, GlobalOptions global)
     {
         var name = VmCommands.NameArgument();
-        var deleteDisks = new Option<bool>("--delete-disks") { Description = "Delete its image files too; they cannot be brought back" };
+        var deleteDisks = new Option<bool>("--delete-disks")
+        {
+            Description = "Delete its image files too; they cannot be brought back",
+        };
         var force = new Option<bool>("--force") { Description = "Switch it off first when it runs" };
-        var verb = new Verb("remove", "Removes a VM from the host; its image files stay", "godwit vm remove web") { name, deleteDisks, force };
+        var verb = new Verb(
+            "remove", "Removes a VM from the host; its image files stay",
+            "godwit vm remove web")
+        {
+            name, deleteDisks, force,
+        };
         verb.Does(shell, global, async (session, cancellationToken) =>
         {
             var (vm, delete) = (session.Get(name), session.Get(deleteDisks));

@@ -37,7 +37,8 @@ internal static class VmShow
         fields.Add("Serial", vm.Serial);
         fields.Add("Accelerator", vm.AcceleratorReason is null ? vm.Accelerator : $"{vm.Accelerator} ({vm.AcceleratorReason})");
         fields.Add("QEMU", vm.QemuProcessId is int qemu ? string.Create(CultureInfo.InvariantCulture, $"process {qemu}") : null);
-        fields.Add("Worker", vm.WorkerProcessId is int worker ? string.Create(CultureInfo.InvariantCulture, $"process {worker}") : null);
+        fields.Add(
+            "Worker", vm.WorkerProcessId is int worker ? string.Create(CultureInfo.InvariantCulture, $"process {worker}") : null);
         fields.Add("Job", vm.JobId?.ToString());
         fields.Write(session.Shell.Out);
         if (vm.Disks.Count == 0)

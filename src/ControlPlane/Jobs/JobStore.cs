@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Godwit.Api;
 using Godwit.Api.Jobs;
 using Godwit.ControlPlane.Store;
 using Microsoft.Data.Sqlite;

@@ -11,13 +11,13 @@ namespace Godwit.ControlPlane.VirtualMachines;
 internal sealed class VirtualMachineCreation(
     VirtualMachineStore vms, IImages images, IFolders folders, IOwnershipStore ownership, string hostId)
 {
-    private readonly SemaphoreSlim _one = new(1, 1);
+    private readonly VirtualMachineGates _one = new();
 
     public async Task<VirtualMachineRecord> CreateAsync(VirtualMachineSpec spec, CancellationToken cancellationToken)
     {
         SpecCheck.Check(spec);
         // One at a time: two requests for the same name or file must not both pass the checks.
-        await _one.WaitAsync(cancellationToken).ConfigureAwait(false);
+        using var passage = await _one.EnterAsync(Guid.Empty, cancellationToken).ConfigureAwait(false);
         var created = new List<string>();
         try
         {
@@ -34,10 +34,6 @@ internal sealed class VirtualMachineCreation(
         {
             created.ForEach(folders.DeleteFile);
             throw;
-        }
-        finally
-        {
-            _one.Release();
         }
     }
 

@@ -1,7 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
 using Godwit.Api;
-using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 

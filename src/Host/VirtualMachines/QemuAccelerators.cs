@@ -4,7 +4,7 @@ using Godwit.Qemu.Accelerators;
 namespace Godwit.Host.VirtualMachines;
 
 /// <summary>Which accelerator VMs get; found out once by running a tiny guest.</summary>
-internal sealed class QemuAccelerators(HostFolders folders, string binary, TimeProvider time) : IAcceleratorChoice
+internal sealed class QemuAccelerators(HostFolders folders, string binary, TimeProvider time) : IAcceleratorChoice, IDisposable
 {
     private readonly SemaphoreSlim _gate = new(1, 1);
     private AcceleratorChoice? _choice;
@@ -45,6 +45,8 @@ internal sealed class QemuAccelerators(HostFolders folders, string binary, TimeP
             return (null, e.Message);
         }
     }
+
+    public void Dispose() => _gate.Dispose();
 
     /// <summary>"kvm" or "tcg".</summary>
     public static string Word(AcceleratorKind kind) => kind == AcceleratorKind.Kvm ? "kvm" : "tcg";

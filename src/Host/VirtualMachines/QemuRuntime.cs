@@ -13,51 +13,45 @@ internal sealed class QemuRuntime(HostFolders folders, QemuAccelerators accelera
     : IVirtualMachineRuntime, IAsyncDisposable
 {
     private readonly QemuLauncher _launcher = new(time);
-    private readonly ConcurrentDictionary<Guid, Entry> _entries = new();
+    private readonly ConcurrentDictionary<Guid, QemuProcess> _processes = new();
+    private readonly VirtualMachineGates _gates = new();
 
     public async Task<RuntimeStatus> ObserveAsync(VirtualMachineRecord vm, CancellationToken cancellationToken)
     {
-        var entry = _entries.GetOrAdd(vm.Id, _ => new Entry());
-        if (entry.Process is null or { State.Run: QemuRunState.Ended })
+        if (!_processes.TryGetValue(vm.Id, out var known) || known.State.Run == QemuRunState.Ended)
         {
             // One at a time: QEMU's monitor takes one client, and a start uses it.
-            if (!await entry.Gate.WaitAsync(TimeSpan.Zero, cancellationToken))
+            using var passage = _gates.TryEnter(vm.Id);
+            if (passage is null)
             {
                 return new RuntimeStatus(VirtualMachineState.Starting);
             }
             try
             {
-                await AdoptAsync(vm, entry, cancellationToken);
+                await AdoptAsync(vm.Id, cancellationToken);
             }
             catch (QemuException e)
             {
                 return new RuntimeStatus(VirtualMachineState.Off, e.Message);
             }
-            finally
-            {
-                entry.Gate.Release();
-            }
         }
-        return entry.Process is { } process ? await StatusAsync(process, cancellationToken) : new RuntimeStatus(VirtualMachineState.Off);
+        return _processes.TryGetValue(vm.Id, out var process)
+            ? await StatusAsync(process, cancellationToken)
+            : new RuntimeStatus(VirtualMachineState.Off);
     }
 
     public async Task StartAsync(VirtualMachineRecord vm, CancellationToken cancellationToken)
     {
-        var entry = _entries.GetOrAdd(vm.Id, _ => new Entry());
-        await entry.Gate.WaitAsync(cancellationToken);
+        using var passage = await _gates.EnterAsync(vm.Id, cancellationToken);
         try
         {
             folders.Prepare(vm.Id);
             var choice = await accelerators.ChooseAsync(cancellationToken);
-            entry.Process = await _launcher.StartAsync(Configuration(vm) with { Accelerator = choice.Kind }, cancellationToken);
+            _processes[vm.Id] = await _launcher.StartAsync(Configuration(vm) with { Accelerator = choice.Kind }, cancellationToken);
         }
         catch (QemuException e)
         {
             throw Translate(e);
-        }
-        finally
-        {
-            entry.Gate.Release();
         }
     }
 
@@ -93,7 +87,7 @@ internal sealed class QemuRuntime(HostFolders folders, QemuAccelerators accelera
 
     public Task ForgetAsync(Guid vm, CancellationToken cancellationToken)
     {
-        _entries.TryRemove(vm, out _);
+        _processes.TryRemove(vm, out _);
         foreach (var folder in (string[])[folders.RunOf(vm), folders.StateOf(vm)])
         {
             if (Directory.Exists(folder))
@@ -107,12 +101,9 @@ internal sealed class QemuRuntime(HostFolders folders, QemuAccelerators accelera
     /// <summary>Lets go of every QEMU; they run on.</summary>
     public async ValueTask DisposeAsync()
     {
-        foreach (var entry in _entries.Values)
+        foreach (var process in _processes.Values)
         {
-            if (entry.Process is { } process)
-            {
-                await process.DisposeAsync();
-            }
+            await process.DisposeAsync();
         }
     }
 
@@ -133,17 +124,20 @@ internal sealed class QemuRuntime(HostFolders folders, QemuAccelerators accelera
     private async Task<QemuProcess?> FindAsync(VirtualMachineRecord vm, CancellationToken cancellationToken)
     {
         await ObserveAsync(vm, cancellationToken);
-        return _entries.TryGetValue(vm.Id, out var entry) ? entry.Process : null;
+        return _processes.GetValueOrDefault(vm.Id);
     }
 
-    private async Task AdoptAsync(VirtualMachineRecord vm, Entry entry, CancellationToken cancellationToken)
+    private async Task AdoptAsync(Guid vm, CancellationToken cancellationToken)
     {
-        if (entry.Process is { State.Run: QemuRunState.Ended } ended)
+        if (_processes.TryGetValue(vm, out var ended) && ended.State.Run == QemuRunState.Ended)
         {
-            entry.Process = null;
+            _processes.TryRemove(vm, out _);
             await ended.DisposeAsync();
         }
-        entry.Process ??= await _launcher.AdoptAsync(vm.Id, FilesOf(vm.Id), cancellationToken);
+        if (!_processes.ContainsKey(vm) && await _launcher.AdoptAsync(vm, FilesOf(vm), cancellationToken) is { } found)
+        {
+            _processes[vm] = found;
+        }
     }
 
     private async Task<RuntimeStatus> StatusAsync(QemuProcess process, CancellationToken cancellationToken)
@@ -178,11 +172,4 @@ internal sealed class QemuRuntime(HostFolders folders, QemuAccelerators accelera
         Disks = [.. vm.Disks.Select(disk => new QemuDisk(
             disk.Name, Path.Combine(folders.RunOf(vm.Id), "nbd.sock"), disk.Name) { Serial = disk.Name })],
     };
-
-    private sealed class Entry
-    {
-        public SemaphoreSlim Gate { get; } = new(1, 1);
-
-        public QemuProcess? Process { get; set; }
-    }
 }

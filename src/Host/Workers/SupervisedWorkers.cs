@@ -14,22 +14,17 @@ internal sealed class SupervisedWorkers(HostFolders folders, WorkerProgram progr
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(30);
 
-    private readonly SemaphoreSlim _starting = new(1, 1);
+    private readonly VirtualMachineGates _starting = new();
 
     public async Task EnsureAsync(VirtualMachineRecord vm, CancellationToken cancellationToken)
     {
         // The reconcile loop and a job may both find a supervisor missing.
-        await _starting.WaitAsync(cancellationToken);
-        try
+        using (await _starting.EnterAsync(vm.Id, cancellationToken))
         {
             if (SupervisorMark.Find(LockFile(vm.Id)) is null)
             {
                 await StartAsync(vm, cancellationToken);
             }
-        }
-        finally
-        {
-            _starting.Release();
         }
         await UntilAnswersAsync(vm, cancellationToken);
     }

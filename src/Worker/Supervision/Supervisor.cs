@@ -66,7 +66,7 @@ internal sealed class Supervisor : IDisposable
                 return End(1);
             }
 
-            var wait = _delay.AfterDeath(lifetime);
+            var wait = _delay.AfterDeath(lifetime, killed: ended == -LibC.SignalKill);
             Log($"{Describe(ended)} after {lifetime.TotalSeconds:F1} s; starting another in {wait.TotalMilliseconds:F0} ms");
             if (_stop.Wait(wait))
                 return End(0);

@@ -34,7 +34,7 @@ public sealed class DiskCommandTests : IDisposable
             Format:      vhdx
             Size:        1.5 GiB \(1610612736 bytes\)
             On disk:     \S+ KiB \(\d+ bytes\)
-            Sector:      512 B logical, 4096 B physical
+            Sector:      512 B logical, 4 KiB physical
             Block:       2 MiB
             Identifier:  [0-9a-f-]+
             $

@@ -2,8 +2,6 @@ using Godwit.Api;
 using Godwit.Api.Disks;
 using Godwit.Api.Jobs;
 using Godwit.Api.VirtualMachines;
-using Godwit.Api.Workers;
-using Godwit.ControlPlane.Jobs;
 using Xunit;
 
 namespace Godwit.ControlPlane.Tests.ControlPlane;

@@ -56,6 +56,6 @@ public sealed partial class DocumentationTests
     [GeneratedRegex(@"\]\((?!https?:|#)([^)\s]+)\)")]
     private static partial Regex Link();
 
-    [GeneratedRegex(@"\./dev ([a-z]+)")]
+    [GeneratedRegex(@"\./dev ([a-z0-9]+)")]
     private static partial Regex DevCommand();
 }

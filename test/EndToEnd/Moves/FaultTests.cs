@@ -86,11 +86,12 @@ public sealed class FaultTests
     public async Task The_daemon_may_be_killed_half_way_and_the_job_goes_on()
     {
         var ct = TestContext.Current.CancellationToken;
-        await using var guest = await GuestUnderTest.StartAsync(ct);
+        // Enough to copy that three restarts of the daemon fit into it.
+        await using var guest = await GuestUnderTest.StartAsync(ct, fillMebibytes: 224);
         var id = await guest.BeginMoveAsync(Path.Combine(guest.Host.Folder, "b"), ct, "--bandwidth", Slow);
         for (var part = 1; part <= 3; part++)
         {
-            await guest.WaitForCopiedAsync(id, part * (16L << 20), ct);
+            await guest.WaitForCopiedAsync(id, part * (24L << 20), ct);
             await guest.Host.KillDaemonAsync(ct);
             await guest.GoesOnWritingAsync(ct);
             await guest.Host.StartDaemonAsync(ct);

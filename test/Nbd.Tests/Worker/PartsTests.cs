@@ -26,11 +26,18 @@ public sealed class PartsTests
         var delay = new RestartDelay();
         var quick = TimeSpan.FromMilliseconds(20);
         for (var i = 0; i < 5; i++)
-            Assert.Equal(TimeSpan.Zero, delay.AfterDeath(quick));
-        var waits = Enumerable.Range(0, 10).Select(_ => delay.AfterDeath(quick).TotalMilliseconds).ToList();
+            Assert.Equal(TimeSpan.Zero, delay.AfterDeath(quick, killed: false));
+        var waits = Enumerable.Range(0, 10).Select(_ => delay.AfterDeath(quick, killed: false).TotalMilliseconds).ToList();
         Assert.Equal([25, 50, 100, 200, 400, 800, 1000, 1000, 1000, 1000], waits);
-        Assert.Equal(TimeSpan.Zero, delay.AfterDeath(TimeSpan.FromSeconds(2)));
-        Assert.Equal(TimeSpan.Zero, delay.AfterDeath(quick));
+        Assert.Equal(TimeSpan.Zero, delay.AfterDeath(TimeSpan.FromSeconds(2), killed: false));
+        Assert.Equal(TimeSpan.Zero, delay.AfterDeath(quick, killed: false));
+    }
+
+    [Fact]
+    public void A_worker_killed_from_outside_is_started_at_once_again_and_again()
+    {
+        var delay = new RestartDelay();
+        Assert.All(Enumerable.Range(0, 50), _ => Assert.Equal(TimeSpan.Zero, delay.AfterDeath(TimeSpan.FromMilliseconds(100), killed: true)));
     }
 
     [Fact]

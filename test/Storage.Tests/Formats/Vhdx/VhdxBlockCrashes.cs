@@ -71,15 +71,17 @@ public sealed class VhdxBlockCrashes
         private readonly VhdxDisk _disk;
         private readonly SortedSet<long> _blocks = [];
         private readonly string _name;
+        private readonly int _seed;
         private readonly byte[] _part = new byte[64 << 10];
         private int _id;
         private int _judged;
 
-        private CrashRun(CrashFile file, VhdxDisk disk, string name)
+        private CrashRun(CrashFile file, VhdxDisk disk, int seed)
         {
             _file = file;
             _disk = disk;
-            _name = name;
+            _seed = seed;
+            _name = $"seed {seed}";
         }
 
         /// <summary>Blocks that got or lost a place so far; each change takes at least 8 KiB of log.</summary>
@@ -90,7 +92,7 @@ public sealed class VhdxBlockCrashes
             var formatted = new MemoryFile(path: "crash.vhdx");
             await VhdxDisk.CreateAsync(formatted, new VhdxCreateOptions { Size = size, BlockSize = BlockSize }, None);
             var file = new CrashFile(formatted);
-            return new CrashRun(file, await VhdxDisk.OpenAsync(file, new VhdxOpenOptions(), None), $"seed {seed}");
+            return new CrashRun(file, await VhdxDisk.OpenAsync(file, new VhdxOpenOptions(), None), seed);
         }
 
         public async Task WriteAsync(long offset, int length, bool force)
@@ -131,24 +133,34 @@ public sealed class VhdxBlockCrashes
 
         public async Task JudgeAsync(int every, int draws, int interruptReplayEvery)
         {
-            for (var events = 0; events <= _file.EventCount; events += every)
+            var changes = _file.Events;
+            for (var events = 0; events <= changes.Count; events++)
             {
+                // Headers and table in place are written seldom, and there every order counts.
+                var critical = IsMetadata(changes, events - 1) || IsMetadata(changes, events);
+                if (!critical && events % every != 0)
+                    continue;
                 await JudgeAsync(_file.AfterKill(events), new CrashPoint(events, events, false, $"{_name}, killed"));
                 await JudgeAsync(_file.AfterPowerCut(events, PowerCut.FlushedOnly), new CrashPoint(events, events, true, $"{_name}, only flushed"));
-                for (var draw = 0; draw < draws; draw++)
+                for (var draw = 0; draw < (critical ? 8 : draws); draw++)
                 {
-                    var image = _file.AfterPowerCut(events, PowerCut.RandomSubset, (events * 10) + draw);
-                    var crash = new CrashPoint(events, events, true, $"{_name}, random subset {(events * 10) + draw}");
+                    var chosen = (((_seed * 10_000) + events) * 10) + draw;
+                    var image = _file.AfterPowerCut(events, PowerCut.RandomSubset, chosen);
+                    var crash = new CrashPoint(events, events, true, $"{_name}, random subset {chosen}");
                     if (events % interruptReplayEvery == 0 && draw == 0)
                         await JudgeInterruptedReplayAsync(image, crash);
                     else
                         await JudgeAsync(image, crash);
                 }
 
-                if (events < _file.EventCount)
+                if (events < changes.Count)
                     await JudgeAsync(_file.AfterKillInside(events, events), new CrashPoint(events, events + 1, false, $"{_name}, killed inside the next"));
             }
         }
+
+        private static bool IsMetadata(IReadOnlyList<FileEvent> changes, int index) =>
+            index >= 0 && index < changes.Count && changes[index].Operation == FileOperation.Write
+            && changes[index].Offset is < VhdxSample.LogOffset or (>= VhdxSample.BatOffset and < VhdxSample.FirstBlockOffset);
 
         /// <summary>Crashes the opening itself after every change it makes; each time the next opening must get it right.</summary>
         private async Task JudgeInterruptedReplayAsync(MemoryFile image, CrashPoint crash)

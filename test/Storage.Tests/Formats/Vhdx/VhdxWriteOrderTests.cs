@@ -119,6 +119,29 @@ public sealed class VhdxWriteOrderTests
         Assert.Equal(FirstBlockOffset + (2 * MiB), file.Length);
     }
 
+    [Theory(Timeout = 20_000)]
+    [InlineData(4096)]
+    [InlineData(2 * MiB)]
+    public async Task A_read_that_is_overtaken_by_a_new_owner_of_the_place_reads_its_own_block(int length)
+    {
+        var faulty = new FaultyFile(await CreateAsync());
+        await using var disk = await OpenAsync(faulty);
+        await disk.WriteAsync(0, Pattern(1, MiB), WriteFlags.None, None);
+        var rule = faulty.Add(new FaultRule(FileOperation.Read) { Holds = true, Where = (offset, _) => offset >= FirstBlockOffset });
+        var bytes = new byte[length];
+        var read = disk.ReadAsync(0, bytes, None).AsTask();
+        await rule.Reached;
+
+        await disk.TrimAsync(0, MiB, None);
+        await disk.FlushAsync(None);
+        await disk.FlushAsync(None);
+        await disk.WriteAsync(5 * MiB, Pattern(2, MiB), WriteFlags.None, None);
+        Assert.Equal(FirstBlockOffset + MiB, faulty.Length);
+        rule.Release();
+        await read;
+        Assert.Equal(new byte[length], bytes);
+    }
+
     [Fact(Timeout = 20_000)]
     public async Task Identities_change_once_per_session_and_only_with_a_change()
     {
