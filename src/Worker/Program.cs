@@ -3,6 +3,7 @@ using Godwit.Api;
 using Godwit.Worker;
 using Godwit.Worker.Images;
 using Godwit.Worker.Interop;
+using Godwit.Worker.Logging;
 using Godwit.Worker.Serving;
 using Godwit.Worker.Supervision;
 
@@ -42,7 +43,7 @@ static int Supervise(WorkerFolders folders)
         supervisor.Stop();
     });
     supervisor.TakeOver();
-    StandardStreams.Detach();
+    StandardStreams.Detach(new LogFile(folders.Log).Open());
     return supervisor.Run();
 }
 

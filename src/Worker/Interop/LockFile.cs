@@ -20,15 +20,29 @@ internal sealed class LockFile : IDisposable
     /// <returns>The lock, or null when another process has it.</returns>
     internal static LockFile? TryTake(string path, out ProcessMark? holder)
     {
+        var taken = TryLock(path, out holder);
+        if (taken is not null)
+            Write(taken._descriptor, path, ProcessMark.Current());
+        return taken;
+    }
+
+    /// <summary>Tells whether nobody has the lock, without putting the caller's name where the holder's belongs.</summary>
+    /// <param name="path">The lock file.</param>
+    /// <param name="holder">Who holds it, as for <see cref="TryTake"/>.</param>
+    internal static bool IsFree(string path, out ProcessMark? holder)
+    {
+        using var taken = TryLock(path, out holder);
+        return taken is not null;
+    }
+
+    private static LockFile? TryLock(string path, out ProcessMark? holder)
+    {
         var descriptor = LibC.Open(path, LibC.ReadWrite | LibC.Create | LibC.CloseOnExec | LibC.NoFollow, 0b110_000_000);
         if (descriptor < 0)
             throw Errno.Exception($"open {path}");
         holder = null;
         if (LibC.Lock(descriptor, LibC.LockExclusive | LibC.LockNonBlocking) == 0)
-        {
-            Write(descriptor, path, ProcessMark.Current());
             return new LockFile(descriptor);
-        }
 
         var error = Marshal.GetLastPInvokeError();
         holder = Read(descriptor);

@@ -21,16 +21,13 @@ internal static class OrphanWorker
         using var pause = new ManualResetEventSlim();
         while (true)
         {
-            using (var taken = LockFile.TryTake(lockPath, out var holder))
+            if (LockFile.IsFree(lockPath, out var holder))
+                return;
+            if (holder is { } orphan)
             {
-                if (taken is not null)
-                    return;
-                if (holder is { } orphan)
-                {
-                    log($"worker {orphan.ProcessId} of an earlier supervisor still runs; ending it");
-                    if (!orphan.End(Patience))
-                        log($"worker {orphan.ProcessId} did not end by itself and was killed");
-                }
+                log($"worker {orphan.ProcessId} of an earlier supervisor still runs; ending it");
+                if (!orphan.End(Patience))
+                    log($"worker {orphan.ProcessId} did not end by itself and was killed");
             }
 
             if (time.GetElapsedTime(start) > Limit)

@@ -15,12 +15,12 @@ public sealed class MirrorKillTests(ITestOutputHelper output)
 
     /// <summary>GODWIT_MIRROR_ROUNDS makes it a soak test.</summary>
     private static int Rounds =>
-        int.TryParse(Environment.GetEnvironmentVariable("GODWIT_MIRROR_ROUNDS"), CultureInfo.InvariantCulture, out var rounds) ? rounds : 10;
+        int.TryParse(Environment.GetEnvironmentVariable("GODWIT_MIRROR_ROUNDS"), CultureInfo.InvariantCulture, out var rounds) ? rounds : 15;
 
     [Fact(Timeout = 600_000)]
     public async Task Killed_at_any_instant_of_mirror_switch_or_cancel_one_side_serves_and_nothing_is_lost_or_left()
     {
-        const int seed = 770011;
+        var seed = int.TryParse(Environment.GetEnvironmentVariable("GODWIT_SEED"), CultureInfo.InvariantCulture, out var given) ? given : 770011;
         output.WriteLine($"seed {seed}");
         var random = new Random(seed);
         await using var worker = await WorkerUnderTest.StartAsync(Size, _ct, "disk0.vhdx");

@@ -155,6 +155,19 @@ public sealed class PartsTests
     }
 
     [Fact]
+    public void Asking_whether_a_lock_is_free_leaves_no_name_in_it()
+    {
+        using var folder = new TempFolder();
+        var path = folder.File("lock");
+        File.WriteAllText(path, "12345 678\n");
+        Assert.True(LockFile.IsFree(path, out _));
+        Assert.Equal("12345 678\n", File.ReadAllText(path));
+        using var taken = LockFile.TryTake(path, out _);
+        Assert.False(LockFile.IsFree(path, out var holder));
+        Assert.Equal(ProcessMark.Current(), holder);
+    }
+
+    [Fact]
     public void A_file_keeps_its_identity_under_another_name_and_its_successor_has_another()
     {
         using var folder = new TempFolder();

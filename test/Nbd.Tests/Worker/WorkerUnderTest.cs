@@ -111,7 +111,7 @@ internal sealed class WorkerUnderTest : IAsyncDisposable
             if (answer is not null)
                 return JsonSerializer.Deserialize(answer, ApiJson.Default.WorkerReply)!;
             if (Stopwatch.GetElapsedTime(start) > Patience)
-                throw new TimeoutException($"no answer to {line}\n{Log}");
+                throw new TimeoutException($"no answer to {line}\n{Describe()}");
             await Task.Delay(10, ct);
         }
     }
@@ -149,7 +149,7 @@ internal sealed class WorkerUnderTest : IAsyncDisposable
             if (condition(disk))
                 return disk;
             if (Stopwatch.GetElapsedTime(start) > Patience)
-                throw new TimeoutException($"still {disk}\n{Log}");
+                throw new TimeoutException($"still {disk}\n{Describe()}");
             await Task.Delay(20, ct);
         }
     }
@@ -177,11 +177,21 @@ internal sealed class WorkerUnderTest : IAsyncDisposable
     }
 
     /// <summary>What a test that takes too long has to say, before its time is up.</summary>
-    private string Describe()
+    private string Describe() =>
+        $"{Log}\nsupervisor {Threads(Supervisor.Id)}\nworker {Threads(WorkerProcessId())}";
+
+    /// <summary>Every thread of a process with its state and the place in the kernel where it waits.</summary>
+    private static string Threads(int process)
     {
-        var threads = Directory.GetDirectories($"/proc/{WorkerProcessId()}/task").Select(
-            task => $"{System.IO.File.ReadAllText(task + "/comm").Trim()} waits in {System.IO.File.ReadAllText(task + "/wchan")}");
-        return $"still running after {Slow.TotalSeconds} s\n{Log}\n{string.Join('\n', threads)}\n{TrySendAsync("{\"command\":\"status\"}", new CancellationTokenSource(2000).Token).Result}";
+        try
+        {
+            return $"{process}\n" + string.Join('\n', Directory.GetDirectories($"/proc/{process}/task").Select(task =>
+                $"  {System.IO.File.ReadAllText(task + "/stat")[..40]} waits in {System.IO.File.ReadAllText(task + "/wchan")}"));
+        }
+        catch (IOException e)
+        {
+            return $"{process}: {e.Message}";
+        }
     }
 
     /// <summary>Stops the worker cleanly and waits for the supervisor's end.</summary>
