@@ -86,7 +86,8 @@ public sealed class JobRunner : IAsyncDisposable
     {
         lock (_gate)
         {
-            return _active.Find(job => job.Vm == vm)?.Id;
+            // A job that has ended may still be in the list for a moment; who has seen its end may ask for the next one.
+            return _active.Find(job => job.Vm == vm && !job.HasEnded)?.Id;
         }
     }
 
@@ -97,7 +98,7 @@ public sealed class JobRunner : IAsyncDisposable
         {
             lock (_gate)
             {
-                return _active.Count;
+                return _active.Count(job => !job.HasEnded);
             }
         }
     }

@@ -192,6 +192,8 @@ public sealed class HandshakeTests : IAsyncDisposable
         using var slow = server.Connect();
         using var done = server.Connect();
         done.Go();
+        // Answered: only now is its handshake over for the server as well.
+        Assert.Equal(NbdError.None, done.Ask(NbdCommand.Flush).Error);
         slow.Receive(18);
         slow.Send(RawClient.HandshakeBytes().AsSpan(0, sent));
         time.Advance(TimeSpan.FromSeconds(6));
