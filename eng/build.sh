@@ -37,5 +37,5 @@ run_check() {
     local results
     results=$(mktemp -t godwit-check.XXXXXX)
     run_program ControlPlane.Tests "$results" -trait "Category=Promises"
-    rm -f "$results"
+    count_results "$results"
 }
