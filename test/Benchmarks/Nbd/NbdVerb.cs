@@ -22,7 +22,8 @@ internal static class NbdVerb
                 case "--folder" when i + 1 < arguments.Length: folder = arguments[++i]; break;
                 case "--worker" when i + 1 < arguments.Length: worker = arguments[++i]; break;
                 case "--seconds" when i + 1 < arguments.Length
-                    && double.TryParse(arguments[i + 1], CultureInfo.InvariantCulture, out seconds) && seconds > 0: i++; break;
+                    && double.TryParse(arguments[i + 1], CultureInfo.InvariantCulture, out seconds) && seconds > 0:
+                    i++; break;
                 default:
                     await Console.Error.WriteLineAsync(
                         $"nbd: unknown or unfinished option '{arguments[i]}'; known: --report FILE, --seconds N (per measurement), --folder DIR, --worker PATH");

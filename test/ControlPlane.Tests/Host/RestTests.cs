@@ -197,9 +197,18 @@ public sealed class RestTests
     {
         var expected = new Dictionary<ErrorCode, int>
         {
-            [ErrorCode.Internal] = 500, [ErrorCode.InvalidRequest] = 400, [ErrorCode.NotFound] = 404, [ErrorCode.AlreadyExists] = 409,
-            [ErrorCode.WrongState] = 409, [ErrorCode.Busy] = 409, [ErrorCode.AccessDenied] = 403, [ErrorCode.NoSpace] = 507,
-            [ErrorCode.Corrupt] = 422, [ErrorCode.Unsupported] = 501, [ErrorCode.IoFailed] = 500, [ErrorCode.Cancelled] = 409,
+            [ErrorCode.Internal] = 500,
+            [ErrorCode.InvalidRequest] = 400,
+            [ErrorCode.NotFound] = 404,
+            [ErrorCode.AlreadyExists] = 409,
+            [ErrorCode.WrongState] = 409,
+            [ErrorCode.Busy] = 409,
+            [ErrorCode.AccessDenied] = 403,
+            [ErrorCode.NoSpace] = 507,
+            [ErrorCode.Corrupt] = 422,
+            [ErrorCode.Unsupported] = 501,
+            [ErrorCode.IoFailed] = 500,
+            [ErrorCode.Cancelled] = 409,
             [ErrorCode.Unavailable] = 503,
         };
         Assert.Equal(Enum.GetValues<ErrorCode>().Order(), expected.Keys.Order());
