@@ -3,7 +3,7 @@ namespace Godwit.ControlPlane.Tests.Promises;
 /// <summary>The checkout this test program was built from.</summary>
 internal static class Repository
 {
-    public static string Root { get; } = FindRoot();
+    public static string Root => Testing.Checkout.Root;
 
     /// <summary>Every tracked kind of file below a folder, build output left out; relative paths with '/'.</summary>
     public static IEnumerable<string> Files(string folder, string pattern) =>
@@ -13,16 +13,4 @@ internal static class Repository
             .Order(StringComparer.Ordinal);
 
     public static string Read(string file) => File.ReadAllText(Path.Combine(Root, file));
-
-    private static string FindRoot()
-    {
-        var folder = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(folder, "Godwit.slnx")))
-        {
-            folder = Path.GetDirectoryName(folder)
-                ?? throw new InvalidOperationException("this program must run from inside the checkout");
-        }
-
-        return folder;
-    }
 }

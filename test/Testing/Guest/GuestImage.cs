@@ -12,7 +12,7 @@ public sealed record GuestImage(string Kernel, string Initrd)
     public static async Task<GuestImage> BuildAsync(string folder, CancellationToken cancellationToken)
     {
         Directory.CreateDirectory(folder);
-        var start = new ProcessStartInfo(Path.Combine(RepositoryRoot(), "test", "guest", "build-guest.sh"))
+        var start = new ProcessStartInfo(Path.Combine(Checkout.Root, "test", "guest", "build-guest.sh"))
         {
             ArgumentList = { folder },
             RedirectStandardError = true,
@@ -29,15 +29,4 @@ public sealed record GuestImage(string Kernel, string Initrd)
 
     /// <summary>The kernel command line that lets the guest talk on the first serial port.</summary>
     public static string Append(string settings) => $"console=ttyS0 quiet {settings}".TrimEnd();
-
-    private static string RepositoryRoot()
-    {
-        for (var folder = AppContext.BaseDirectory; folder is not null; folder = Path.GetDirectoryName(folder))
-        {
-            if (File.Exists(Path.Combine(folder, "Godwit.slnx")))
-                return folder;
-        }
-
-        throw new InvalidOperationException($"no Godwit.slnx above {AppContext.BaseDirectory}");
-    }
 }

@@ -33,7 +33,7 @@ public sealed class HostUnderTest : IAsyncDisposable
     public string Log => Path.Combine(Folder, "godwitd.log");
 
     /// <summary>The folder of the programs built by `./dev build`; GODWIT_PROGRAMS, else out/bin of the checkout.</summary>
-    public static string DefaultPrograms => Environment.GetEnvironmentVariable("GODWIT_PROGRAMS") ?? FindPrograms();
+    public static string DefaultPrograms => Environment.GetEnvironmentVariable("GODWIT_PROGRAMS") ?? Path.Combine(Checkout.Root, "out", "bin");
 
     /// <summary>Starts a host in a new folder.</summary>
     public static async Task<HostUnderTest> StartAsync(string programs, CancellationToken cancellationToken)
@@ -145,14 +145,6 @@ public sealed class HostUnderTest : IAsyncDisposable
         {
             return "";
         }
-    }
-
-    private static string FindPrograms()
-    {
-        var folder = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(folder, "Godwit.slnx")))
-            folder = Path.GetDirectoryName(folder) ?? throw new InvalidOperationException("run ./dev build first: no checkout above this program");
-        return Path.Combine(folder, "out", "bin");
     }
 
     private async Task CopyAsync(StreamReader reader)
