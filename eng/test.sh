@@ -2,7 +2,8 @@
 
 unit_projects="Storage.Tests Nbd.Tests ControlPlane.Tests"
 
-# run_program PROJECT RESULTS [ARGUMENTS]: runs one test program within its time limit, appends "passed failed skipped".
+# run_program PROJECT RESULTS [ARGUMENTS]: runs one test program within its time limit, appends "passed failed skipped"
+# and, for every test that failed, its name and first lines: the closing lines repeat them.
 run_program() {
     local project=$1 results=$2 output status=0
     shift 2
@@ -21,6 +22,7 @@ run_program() {
         if [ "$status" != 0 ] && [ "$bad" = 0 ]; then bad=1; fi
         echo "$((total - failed - skipped)) $bad $skipped" >>"$results"
     fi
+    grep -F -A 4 ' [FAIL]' "$output" | sed 's/^/failed: /' >>"$results" || true
     rm -f "$output"
 }
 
@@ -36,8 +38,9 @@ run_tests() {
     count_results "$results"
 }
 
-# The closing line, and failure when anything failed.
+# What failed, then the closing line, and failure when anything failed.
 count_results() {
-    awk '{ passed += $1; failed += $2; skipped += $3 }
+    sed -n 's/^failed: //p' "$1"
+    awk '!/^failed: / { passed += $1; failed += $2; skipped += $3 }
          END { printf "%d passed, %d failed%s\n", passed, failed, skipped ? ", " skipped " skipped" : ""; exit failed > 0 }' "$1"
 }
