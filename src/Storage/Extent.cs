@@ -17,7 +17,9 @@ public enum ExtentKind
 /// <param name="Offset">First byte.</param>
 /// <param name="Length">Bytes in the run, above zero.</param>
 /// <param name="Kind">What the run holds.</param>
-public readonly record struct Extent(long Offset, long Length, ExtentKind Kind)
+/// <param name="Layer">Which layer of a chain decides what is read there: 0 for the image that was opened, 1 for its parent
+/// and so on; the base where no layer has anything. Always 0 for a device without a parent.</param>
+public readonly record struct Extent(long Offset, long Length, ExtentKind Kind, int Layer = 0)
 {
     /// <summary>The byte after the last one.</summary>
     public long End => Offset + Length;

@@ -56,7 +56,9 @@ internal abstract record WorkerOptions
                     "raw" => DiskFormat.Raw,
                     "vhdx" => DiskFormat.VhdxDynamic,
                     "vhdx-fixed" => DiskFormat.VhdxFixed,
-                    var other => throw Arguments.Wrong($"--format must be raw, vhdx or vhdx-fixed, not \"{other}\""),
+                    "vhd" => DiskFormat.VhdDynamic,
+                    "vhd-fixed" => DiskFormat.VhdFixed,
+                    var other => throw Arguments.Wrong($"--format must be raw, vhdx, vhdx-fixed, vhd or vhd-fixed, not \"{other}\""),
                 }),
             _ => throw Arguments.Wrong($"unknown command \"image {verb}\""),
         };

@@ -14,4 +14,16 @@ public enum DiskFormat
 
     /// <summary>VHDX with every block allocated at creation.</summary>
     VhdxFixed = 2,
+
+    /// <summary>VHDX that holds what differs from its parent.</summary>
+    VhdxDifferencing = 3,
+
+    /// <summary>VHD with every block allocated at creation.</summary>
+    VhdFixed = 4,
+
+    /// <summary>VHD whose blocks are allocated as they are written.</summary>
+    VhdDynamic = 5,
+
+    /// <summary>VHD that holds what differs from its parent.</summary>
+    VhdDifferencing = 6,
 }

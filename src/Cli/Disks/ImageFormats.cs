@@ -11,6 +11,10 @@ internal static class ImageFormats
     {
         DiskFormat.VhdxDynamic => ImageFormat.VhdxDynamic,
         DiskFormat.VhdxFixed => ImageFormat.VhdxFixed,
+        DiskFormat.VhdxDifferencing => ImageFormat.VhdxDifferencing,
+        DiskFormat.VhdFixed => ImageFormat.VhdFixed,
+        DiskFormat.VhdDynamic => ImageFormat.VhdDynamic,
+        DiskFormat.VhdDifferencing => ImageFormat.VhdDifferencing,
         _ => ImageFormat.Raw,
     };
 
@@ -22,6 +26,10 @@ internal static class ImageFormats
     {
         ImageFormat.VhdxDynamic => DiskFormat.VhdxDynamic,
         ImageFormat.VhdxFixed => DiskFormat.VhdxFixed,
+        ImageFormat.VhdxDifferencing => DiskFormat.VhdxDifferencing,
+        ImageFormat.VhdFixed => DiskFormat.VhdFixed,
+        ImageFormat.VhdDynamic => DiskFormat.VhdDynamic,
+        ImageFormat.VhdDifferencing => DiskFormat.VhdDifferencing,
         _ => DiskFormat.Raw,
     };
 }

@@ -6,7 +6,7 @@ namespace Godwit.Cli.Text;
 internal static class DiskFormats
 {
     /// <summary>Every word there is.</summary>
-    public static readonly string[] Words = ["vhdx", "vhdx-fixed", "raw"];
+    public static readonly string[] Words = ["vhdx", "vhdx-fixed", "vhdx-differencing", "vhd", "vhd-fixed", "vhd-differencing", "raw"];
 
     /// <summary>Reads a word.</summary>
     public static bool TryParse(string word, out DiskFormat format)
@@ -15,6 +15,10 @@ internal static class DiskFormats
         {
             "vhdx" => DiskFormat.VhdxDynamic,
             "vhdx-fixed" => DiskFormat.VhdxFixed,
+            "vhdx-differencing" => DiskFormat.VhdxDifferencing,
+            "vhd" => DiskFormat.VhdDynamic,
+            "vhd-fixed" => DiskFormat.VhdFixed,
+            "vhd-differencing" => DiskFormat.VhdDifferencing,
             "raw" => DiskFormat.Raw,
             _ => null,
         };
@@ -27,6 +31,10 @@ internal static class DiskFormats
     {
         DiskFormat.VhdxDynamic => "vhdx",
         DiskFormat.VhdxFixed => "vhdx-fixed",
+        DiskFormat.VhdxDifferencing => "vhdx-differencing",
+        DiskFormat.VhdDynamic => "vhd",
+        DiskFormat.VhdFixed => "vhd-fixed",
+        DiskFormat.VhdDifferencing => "vhd-differencing",
         _ => "raw",
     };
 }

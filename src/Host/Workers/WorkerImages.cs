@@ -29,6 +29,8 @@ internal sealed class WorkerImages(WorkerProgram program, TimeProvider time) : I
         DiskFormat.Raw => "raw",
         DiskFormat.VhdxDynamic => "vhdx",
         DiskFormat.VhdxFixed => "vhdx-fixed",
+        DiskFormat.VhdDynamic => "vhd",
+        DiskFormat.VhdFixed => "vhd-fixed",
         _ => throw new GodwitException(ErrorCode.Unsupported, $"The format {format} is unknown."),
     };
 

@@ -10,6 +10,10 @@ internal static class Formats
     {
         DiskFormat.VhdxDynamic => ImageFormat.VhdxDynamic,
         DiskFormat.VhdxFixed => ImageFormat.VhdxFixed,
+        DiskFormat.VhdxDifferencing => ImageFormat.VhdxDifferencing,
+        DiskFormat.VhdFixed => ImageFormat.VhdFixed,
+        DiskFormat.VhdDynamic => ImageFormat.VhdDynamic,
+        DiskFormat.VhdDifferencing => ImageFormat.VhdDifferencing,
         _ => ImageFormat.Raw,
     };
 
@@ -17,6 +21,10 @@ internal static class Formats
     {
         ImageFormat.VhdxDynamic => DiskFormat.VhdxDynamic,
         ImageFormat.VhdxFixed => DiskFormat.VhdxFixed,
+        ImageFormat.VhdxDifferencing => DiskFormat.VhdxDifferencing,
+        ImageFormat.VhdFixed => DiskFormat.VhdFixed,
+        ImageFormat.VhdDynamic => DiskFormat.VhdDynamic,
+        ImageFormat.VhdDifferencing => DiskFormat.VhdDifferencing,
         _ => DiskFormat.Raw,
     };
 }
