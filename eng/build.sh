@@ -20,6 +20,12 @@ build_project() { quietly dotnet build "$1" -c Release $(locked); }
 
 build_tests() { say "building the tests"; quietly dotnet build Godwit.slnx -c Release $(locked); }
 
+# The fuzzer, and a copy of it whose storage library reports its branches.
+build_fuzz() {
+    build_project test/Fuzz
+    quietly artifacts/bin/Fuzz/release/godwit-fuzz instrument artifacts/fuzz/bin
+}
+
 # The programs as they are shipped: worker and command line compiled ahead of time.
 build_programs() {
     say "building the programs into out/bin"

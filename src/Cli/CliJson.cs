@@ -12,4 +12,12 @@ namespace Godwit.Cli;
 [JsonSerializable(typeof(DiskReport))]
 [JsonSerializable(typeof(DiskCheckReport))]
 [JsonSerializable(typeof(DiskExtent))]
+[JsonSerializable(typeof(DiskMergeReport))]
+[JsonSerializable(typeof(DiskParentReport))]
+[JsonSerializable(typeof(DiskHashReport))]
+[JsonSerializable(typeof(DiskCompareReport))]
+[JsonSerializable(typeof(DiskConvertPlan))]
+[JsonSerializable(typeof(DiskConvertReport))]
+[JsonSerializable(typeof(DiskCopyReport))]
+[JsonSerializable(typeof(DiskServeReport))]
 internal sealed partial class CliJson : JsonSerializerContext;

@@ -33,6 +33,8 @@ internal static class Failure
     public static Problem Describe(StorageException e) => e.Kind switch
     {
         StorageErrorKind.NotFound => Advised(ErrorCode.NotFound, e, "check the path"),
+        StorageErrorKind.AlreadyExists when e.Path?.EndsWith(".partial", StringComparison.Ordinal) == true => Advised(
+            ErrorCode.AlreadyExists, e, "give --restart to remove the unfinished file and begin anew, if you do not need it"),
         StorageErrorKind.AlreadyExists =>
             new(ErrorCode.AlreadyExists, e.Message, "choose another name, or remove the file first if you do not need it"),
         StorageErrorKind.AccessDenied => Advised(ErrorCode.AccessDenied, e, CheckPermission),
@@ -40,6 +42,12 @@ internal static class Failure
         StorageErrorKind.NoSpace => Advised(ErrorCode.NoSpace, e, "make room, or choose a file system with more space"),
         StorageErrorKind.Corrupt => new(
             ErrorCode.Corrupt, e.Message, "godwit disk check lists what is wrong with the file; keep a copy before repairing it"),
+        StorageErrorKind.ParentNotFound => new(
+            ErrorCode.NotFound, e.Message,
+            "put the parent beside its child, give --path-map, or write its new place into the child with godwit disk set-parent"),
+        StorageErrorKind.ParentMismatch => new(
+            ErrorCode.Corrupt, e.Message,
+            "find the parent as it was when the child was made; --ignore-parent-mismatch reads the chain all the same, perhaps wrongly"),
         StorageErrorKind.Unsupported => new(ErrorCode.Unsupported, e.Message),
         StorageErrorKind.InvalidRequest => new(ErrorCode.InvalidRequest, e.Message),
         StorageErrorKind.ReadOnly => new(ErrorCode.AccessDenied, e.Message),

@@ -38,4 +38,10 @@ public enum StorageErrorKind
 
     /// <summary>The device has been closed, or an earlier fatal error poisoned it.</summary>
     Closed = 10,
+
+    /// <summary>The parent of a differencing disk was not found; the message lists the places that were tried.</summary>
+    ParentNotFound = 11,
+
+    /// <summary>The file found is not the parent the child was made from, or it has changed since.</summary>
+    ParentMismatch = 12,
 }

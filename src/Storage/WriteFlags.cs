@@ -12,4 +12,8 @@ public enum WriteFlags
 
     /// <summary>For zeroing only: keep (or reserve) the space instead of giving it back.</summary>
     KeepAllocated = 2,
+
+    /// <summary>For zeroing only, in a differencing image: the image itself must say zero, even where its parent reads as zeroes
+    /// already. For a change of parent.</summary>
+    HideParent = 4,
 }

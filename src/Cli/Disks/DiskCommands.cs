@@ -13,8 +13,15 @@ internal static class DiskCommands
         DiskCreate.Create(shell, global),
         DiskShow.Create(shell, global),
         DiskConvert.Create(shell, global),
+        DiskFileCopy.Create(shell, global),
+        DiskComparison.Create(shell, global),
+        DiskHash.Create(shell, global),
+        DiskServe.Create(shell, global),
         DiskCheck.Create(shell, global),
         DiskMap.Create(shell, global),
+        DiskMerge.Create(shell, global),
+        DiskRebase.Create(shell, global),
+        DiskSetParent.Create(shell, global),
     };
 
     /// <summary>The argument that names an image file.</summary>
@@ -23,7 +30,19 @@ internal static class DiskCommands
 
     /// <summary>The option that says what a file is, for files whose content could mislead.</summary>
     public static Option<DiskFormat?> ExpectedFormatOption(string name = "--format") =>
-        FormatOption("What the file is: vhdx, vhdx-fixed or raw (told by its content when not given)", name);
+        FormatOption("What the file is: vhdx, vhd or raw (told by its content when not given)", name);
+
+    /// <summary>The option that chooses the kind within a format's family.</summary>
+    public static Option<string?> SubtypeOption()
+    {
+        var option = new Option<string?>("--subtype")
+        {
+            Description = "Kind within the format: dynamic, fixed or differencing, another way to say vhdx-fixed and the like",
+            HelpName = "KIND",
+        };
+        option.AcceptOnlyFromAmong(DiskFormats.Subtypes);
+        return option;
+    }
 
     /// <summary>The option that chooses a format; null when it was not given.</summary>
     public static Option<DiskFormat?> FormatOption(string description, string name = "--format")

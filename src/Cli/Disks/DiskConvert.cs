@@ -1,10 +1,11 @@
 using System.CommandLine;
 using Godwit.Api.Disks;
-using Godwit.Cli.Progress;
+using Godwit.Cli.Disks.Foreign;
 using Godwit.Cli.Text;
 using Godwit.Storage;
 using Godwit.Storage.Files;
 using Godwit.Storage.Formats;
+using Godwit.Storage.Operations;
 
 namespace Godwit.Cli.Disks;
 
@@ -13,111 +14,113 @@ internal sealed class DiskConvert
 {
     private readonly Argument<string> _source = DiskCommands.PathArgument("SOURCE", "The image file to read");
     private readonly Argument<string> _target = DiskCommands.PathArgument("TARGET", "The image file to make; must not exist");
-    private readonly Option<DiskFormat?> _sourceFormat = DiskCommands.ExpectedFormatOption("--source-format");
-    private readonly Option<DiskFormat?> _format = DiskCommands.FormatOption(
-        "What TARGET is to be: vhdx (the default), vhdx-fixed or raw");
+    private readonly ConvertOptions _options = new();
 
     /// <summary>Makes the command.</summary>
     public static Verb Create(Shell shell, GlobalOptions global)
     {
-        var options = new DiskConvert();
+        var convert = new DiskConvert();
         var verb = new Verb(
             "convert", "Copies an image file into another format; holes stay holes",
-            "godwit disk convert old.img new.vhdx")
-        {
-            options._source, options._target, options._sourceFormat, options._format,
-        };
-        verb.AddJson("Write the new file's description as JSON");
-        verb.Does(shell, global, options.RunAsync);
+            "godwit disk convert old.img new.vhdx") { convert._source, convert._target };
+        convert._options.AddTo(verb);
+        verb.AddJson("Write the new file's description as JSON; with --dry-run what would be done");
+        verb.Does(shell, global, convert.RunAsync);
         return verb;
     }
 
     private async Task<int> RunAsync(Session session, CancellationToken cancellationToken)
     {
-        var source = session.Shell.AbsolutePath(session.Get(_source));
         var target = session.Shell.AbsolutePath(session.Get(_target));
-        var format = session.Get(_format) ?? DiskFormat.VhdxDynamic;
-        if (Path.Exists(target))
-        {
-            throw new StorageException(
-                StorageErrorKind.AlreadyExists, "exists already; converting never overwrites a file", target,
-                operation: "convert");
-        }
-
-
-        var old = await DiskShow.DescribeAsync(source, session.Get(_sourceFormat), cancellationToken);
-        await using var from = await DiskImage.OpenAsync(
-            source, ImageFormats.ToImage(old.Format), readOnly: true, cancellationToken);
-        await WriteAsync(session, from, old, target, format, cancellationToken);
-        var made = await DiskShow.DescribeAsync(target, format, cancellationToken);
-        if (!session.TryWriteJson(made, JsonText.Own.DiskReport))
-            session.Talk.Say($"wrote {target} ({ByteSize.Format(made.Size)}, {ByteSize.Format(made.AllocatedBytes)} on disk)");
+        var format = _options.TargetFormat(session);
+        await using var source = await ConvertSource.OpenAsync(
+            session.Shell.AbsolutePath(session.Get(_source)), _options.SourceFormat(session), cancellationToken);
+        var plan = _options.Plan(session, source, format);
+        if (_options.IsDryRun(session))
+            return await ShowPlanAsync(session, source, target, format, cancellationToken);
+        var hash = await MakeAsync(session, source, target, format, plan, cancellationToken);
+        await ReportAsync(session, target, format, source.Device.Length, cancellationToken);
+        if (hash is not null)
+            session.Talk.Say($"verified: {Convert.ToHexStringLower(hash)}");
         return ExitCode.Ok;
     }
 
-    // Under another name until it is whole: whatever ends this process, nothing half done ever bears the target's name.
-    private static async Task WriteAsync(
-        Session session, BlockDevice from, DiskReport old, string target, DiskFormat format, CancellationToken cancellationToken)
+    private Task<byte[]?> MakeAsync(
+        Session session, ConvertSource source, string target, ConvertFormat format, CopyPlan plan, CancellationToken cancellationToken)
     {
-        var unfinished = target + ".partial";
-        await CreateAsync(unfinished, format, old, cancellationToken);
-        try
-        {
-            await FillAsync(session, from, unfinished, format, cancellationToken);
-            LocalFolder.RenameWithoutReplacing(unfinished, target);
-        }
-        catch
-        {
-            session.Talk.EndProgress();
-            File.Delete(unfinished);
-            throw;
-        }
-
-        LocalFolder.Sync(Path.GetDirectoryName(target)!);
-        session.Talk.EndProgress();
+        var (restart, verify) = (_options.IsRestart(session), _options.IsVerify(session));
+        if (format.Own is null)
+            return new ForeignTarget(session, plan, format.Word).WriteAsync(source.Device, target, restart, verify, cancellationToken);
+        var making = new FileMaking(
+            session, plan, (path, token) => CreateAsync(path, plan, token),
+            (path, readOnly, token) => DiskImage.OpenAsync(path, plan.Format, readOnly, token));
+        return making.RunAsync(source.Device, target, restart, verify, cancellationToken);
     }
 
-    private static async Task CreateAsync(
-        string unfinished, DiskFormat format, DiskReport old, CancellationToken cancellationToken)
-    {
-        // The same disk in another file: a guest that remembers disks by identity finds it again.
-        var options = new ImageCreateOptions { PhysicalSectorSize = old.PhysicalSectorSize, Identifier = old.Identifier };
-        try
+    private static ValueTask CreateAsync(string path, CopyPlan plan, CancellationToken cancellationToken) => DiskImage.CreateAsync(
+        path,
+        plan.Format!.Value,
+        plan.Size,
+        new ImageCreateOptions
         {
-            await DiskImage.CreateAsync(unfinished, ImageFormats.ToImage(format), old.Size, options, cancellationToken);
+            BlockSize = plan.BlockSize,
+            LogicalSectorSize = plan.LogicalSectorSize,
+            PhysicalSectorSize = plan.PhysicalSectorSize,
+            Identifier = plan.Identifier,
+        },
+        cancellationToken);
+
+    private static async Task ReportAsync(
+        Session session, string target, ConvertFormat format, long size, CancellationToken cancellationToken)
+    {
+        long allocated;
+        if (format.Own is DiskFormat own)
+        {
+            var made = await DiskShow.DescribeAsync(target, own, cancellationToken);
+            if (session.TryWriteJson(made, JsonText.Own.DiskReport))
+                return;
+            allocated = made.AllocatedBytes;
         }
-        catch (StorageException e) when (e.Kind == StorageErrorKind.AlreadyExists)
+        else
+        {
+            await using (var file = LocalFile.Open(target, readOnly: true))
+                allocated = file.AllocatedBytes;
+            if (session.TryWriteJson(new DiskConvertReport(target, format.Word, size, allocated), JsonText.Own.DiskConvertReport))
+                return;
+        }
+
+        session.Talk.Say($"wrote {target} ({ByteSize.Format(size)}, {ByteSize.Format(allocated)} on disk)");
+    }
+
+    private static async Task<int> ShowPlanAsync(
+        Session session, ConvertSource source, string target, ConvertFormat format, CancellationToken cancellationToken)
+    {
+        if (Path.Exists(target))
         {
             throw new StorageException(
-                e.Kind, "exists: another conversion is writing it, or one was killed; remove it if none is running", unfinished,
-                inner: e);
+                StorageErrorKind.AlreadyExists, "exists already and is never overwritten", target, operation: "convert");
         }
+
+        var data = await DiskCopy.CountDataAsync(source.Device, cancellationToken);
+        var size = source.Device.Length;
+        var needed = format.Own is DiskFormat.VhdxFixed or DiskFormat.VhdFixed ? size : data;
+        var available = LocalFolder.AvailableBytes(Path.GetDirectoryName(target)!);
+        var plan = new DiskConvertPlan(
+            source.Path, source.Format.Word, target, format.Word, size, data, needed, available, needed <= available);
+        if (!session.TryWriteJson(plan, JsonText.Own.DiskConvertPlan))
+            Write(session, plan);
+        return plan.Fits ? ExitCode.Ok : ExitCode.Failed;
     }
 
-    private static async Task FillAsync(
-        Session session, BlockDevice from, string unfinished, DiskFormat format, CancellationToken cancellationToken)
+    private static void Write(Session session, DiskConvertPlan plan)
     {
-        var total = await CountDataAsync(from, cancellationToken);
-        var meter = new RateMeter(session.Shell.Time);
-        await using var to = await DiskImage.OpenAsync(
-            unfinished, ImageFormats.ToImage(format), readOnly: false, cancellationToken);
-        Show(0);
-        await new DiskCopy(from, to, Show).RunAsync(cancellationToken);
-
-        void Show(long done)
-        {
-            meter.Note(done);
-            var percent = total == 0 ? 100 : 100.0 * done / total;
-            session.Talk.Show(
-                new ProgressState("Copying", percent, done, total, meter.BytesPerSecond, meter.SecondsFor(total - done)));
-        }
-    }
-
-    private static async Task<long> CountDataAsync(BlockDevice device, CancellationToken cancellationToken)
-    {
-        long total = 0;
-        await foreach (var run in DiskMap.ReadAsync(device, cancellationToken))
-            total += run.Kind == ExtentKind.Data ? run.Length : 0;
-        return total;
+        var fields = new FieldList(session.Paint);
+        fields.Add("Source", $"{plan.Source} ({plan.SourceFormat})");
+        fields.Add("Target", $"{plan.Target} ({plan.Format})");
+        fields.Add("Size", ByteSize.Format(plan.Size));
+        fields.Add("To copy", ByteSize.Format(plan.DataBytes));
+        fields.Add("Needs", $"up to about {ByteSize.Format(plan.NeededBytes)}");
+        fields.Add("Room", $"{ByteSize.Format(plan.AvailableBytes)}{(plan.Fits ? "" : ", which is too little")}");
+        fields.Write(session.Shell.Out);
     }
 }

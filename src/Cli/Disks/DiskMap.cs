@@ -1,8 +1,9 @@
 using System.Globalization;
 using System.Text.Json;
 using Godwit.Api.Disks;
+using Godwit.Cli.Text;
 using Godwit.Storage;
-using Godwit.Storage.Formats;
+using Godwit.Storage.Chains;
 
 namespace Godwit.Cli.Disks;
 
@@ -14,15 +15,18 @@ internal static class DiskMap
     {
         var path = DiskCommands.PathArgument();
         var format = DiskCommands.ExpectedFormatOption();
+        var chain = new ChainArguments();
         var verb = new Verb(
-            "map", "Lists what is allocated where, as the guest sees it",
+            "map", "Lists what is allocated where, as the guest sees it, and in which layer",
             "godwit disk map data.vhdx")
         {
             path, format,
         };
+        chain.AddTo(verb);
         verb.AddJson("Write an array of runs as JSON");
         verb.Does(shell, global, (session, cancellationToken) => RunAsync(
-            session, session.Shell.AbsolutePath(session.Get(path)), session.Get(format), cancellationToken));
+            session, session.Shell.AbsolutePath(session.Get(path)), session.Get(format), chain.Read(session, session.Get(format)),
+            cancellationToken));
         return verb;
     }
 
@@ -35,9 +39,9 @@ internal static class DiskMap
         {
             cancellationToken.ThrowIfCancellationRequested();
             var next = await device.GetExtentAsync(run.End, device.Length - run.End, cancellationToken);
-            if (next.Kind == run.Kind || run.Length == 0)
+            if ((next.Kind == run.Kind && next.Layer == run.Layer) || run.Length == 0)
             {
-                run = new Extent(run.Offset, run.Length + next.Length, next.Kind);
+                run = next with { Offset = run.Offset, Length = run.Length + next.Length };
                 continue;
             }
 
@@ -49,24 +53,27 @@ internal static class DiskMap
             yield return run;
     }
 
-    private static async Task<int> RunAsync(Session session, string path, DiskFormat? format, CancellationToken cancellationToken)
+    private static async Task<int> RunAsync(
+        Session session, string path, DiskFormat? format, ChainOptions options, CancellationToken cancellationToken)
     {
         await ImageNames.RequireContentAsync(path, format, cancellationToken);
-        await using var device = await DiskImage.OpenAsync(path, ImageFormats.ToImage(format), readOnly: true, cancellationToken);
+        var chain = await DiskChain.OpenAsync(path, options, cancellationToken);
+        await using var device = chain.Device;
         if (session.Json)
-            await WriteJsonAsync(session.Shell.Out, device, cancellationToken);
+            await WriteJsonAsync(session.Shell.Out, chain, cancellationToken);
         else
-            await WriteTableAsync(session, device, cancellationToken);
+            await WriteTableAsync(session, chain, cancellationToken);
         return ExitCode.Ok;
     }
 
     // One run per line, written as it is read: a large disk has millions of them.
-    private static async Task WriteJsonAsync(TextWriter writer, BlockDevice device, CancellationToken cancellationToken)
+    private static async Task WriteJsonAsync(TextWriter writer, DiskChain chain, CancellationToken cancellationToken)
     {
         var separator = "[";
-        await foreach (var run in ReadAsync(device, cancellationToken))
+        await foreach (var run in ReadAsync(chain.Device, cancellationToken))
         {
-            var line = JsonSerializer.Serialize(new DiskExtent(run.Offset, run.Length, run.Kind), CliJson.Default.DiskExtent);
+            var extent = new DiskExtent(run.Offset, run.Length, run.Kind, run.Layer, chain.Layers[run.Layer].Path);
+            var line = JsonSerializer.Serialize(extent, JsonText.Line.DiskExtent);
             await writer.WriteAsync($"{separator}{Environment.NewLine}  {line}");
             separator = ",";
         }
@@ -74,13 +81,20 @@ internal static class DiskMap
         await writer.WriteLineAsync(separator == "[" ? "[]" : $"{Environment.NewLine}]");
     }
 
-    private static async Task WriteTableAsync(Session session, BlockDevice device, CancellationToken cancellationToken)
+    private static async Task WriteTableAsync(Session session, DiskChain chain, CancellationToken cancellationToken)
     {
         var writer = session.Shell.Out;
-        var width = Math.Max("LENGTH".Length, device.Length.ToString(CultureInfo.InvariantCulture).Length);
-        await writer.WriteLineAsync(session.Paint.Bold($"{"START".PadLeft(width)}  {"LENGTH".PadLeft(width)}  KIND"));
-        await foreach (var run in ReadAsync(device, cancellationToken))
-            await writer.WriteLineAsync($"{Cell(run.Offset)}  {Cell(run.Length)}  {run.Kind}");
+        var layered = chain.Layers.Count > 1;
+        var length = chain.Device.Length.ToString(CultureInfo.InvariantCulture).Length;
+        var width = Math.Max("LENGTH".Length, length);
+        var heading = $"{"START".PadLeft(width)}  {"LENGTH".PadLeft(width)}  KIND";
+        await writer.WriteLineAsync(session.Paint.Bold(layered ? $"{heading}  LAYER" : heading));
+        await foreach (var run in ReadAsync(chain.Device, cancellationToken))
+        {
+            var line = $"{Cell(run.Offset)}  {Cell(run.Length)}  {run.Kind}";
+            await writer.WriteLineAsync(
+                layered ? $"{line}  {run.Layer} {Printable.From(chain.Layers[run.Layer].Path)}" : line);
+        }
 
         string Cell(long value) => value.ToString(CultureInfo.InvariantCulture).PadLeft(width);
     }

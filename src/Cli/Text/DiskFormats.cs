@@ -26,6 +26,25 @@ internal static class DiskFormats
         return found is not null;
     }
 
+    /// <summary>The words for the kinds within a family.</summary>
+    public static readonly string[] Subtypes = ["dynamic", "fixed", "differencing"];
+
+    /// <summary>A family's kind: "vhd" and "fixed" make vhd-fixed; null when neither was given.</summary>
+    /// <exception cref="UsageException">A raw file has no kinds.</exception>
+    public static DiskFormat? Combine(DiskFormat? format, string? subtype)
+    {
+        if (subtype is null)
+            return format;
+        var vhd = format is DiskFormat.VhdDynamic or DiskFormat.VhdFixed or DiskFormat.VhdDifferencing;
+        return (format, subtype) switch
+        {
+            (DiskFormat.Raw, _) => throw new UsageException("--subtype: a raw file has none"),
+            (_, "fixed") => vhd ? DiskFormat.VhdFixed : DiskFormat.VhdxFixed,
+            (_, "differencing") => vhd ? DiskFormat.VhdDifferencing : DiskFormat.VhdxDifferencing,
+            _ => vhd ? DiskFormat.VhdDynamic : DiskFormat.VhdxDynamic,
+        };
+    }
+
     /// <summary>The word for a format.</summary>
     public static string Word(DiskFormat format) => format switch
     {

@@ -19,6 +19,9 @@ internal static class JsonText
     public static readonly CliJson Own = new(
         new JsonSerializerOptions(CliJson.Default.Options) { WriteIndented = true, Encoder = Readable });
 
+    /// <summary>This program's own records, each in one line.</summary>
+    public static readonly CliJson Line = new(new JsonSerializerOptions(CliJson.Default.Options) { Encoder = Readable });
+
     /// <summary>Writes a value and ends the line.</summary>
     public static void Write<T>(TextWriter writer, T value, JsonTypeInfo<T> type) =>
         writer.WriteLine(JsonSerializer.Serialize(value, type));

@@ -19,6 +19,8 @@ internal static class NbdErrors
         StorageErrorKind.InvalidRequest => NbdError.Invalid,
         StorageErrorKind.ReadOnly => NbdError.NotPermitted,
         StorageErrorKind.Closed => NbdError.ShuttingDown,
+        StorageErrorKind.ParentNotFound => NbdError.Io,
+        StorageErrorKind.ParentMismatch => NbdError.Io,
         _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "a storage error kind without an NBD error"),
     };
 

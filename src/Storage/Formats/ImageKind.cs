@@ -14,6 +14,9 @@ internal enum ImageKind
 
     /// <summary>An image of a format Godwit does not read.</summary>
     Foreign = 3,
+
+    /// <summary>A VHD of any kind.</summary>
+    Vhd = 4,
 }
 
 /// <summary>What was recognized.</summary>

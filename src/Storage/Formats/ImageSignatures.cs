@@ -27,10 +27,14 @@ internal static class ImageSignatures
         await file.ReadAsync(file.Length - tail.Length, tail, cancellationToken).ConfigureAwait(false);
         if (head.AsSpan().StartsWith("vhdxfile"u8))
             return new DetectedImage(ImageKind.Vhdx, "VHDX", 0);
+        if (head.AsSpan().StartsWith("conectix"u8))
+            return new DetectedImage(ImageKind.Vhd, "VHD", 0);
         if (FromHead(head) is string name)
             return new DetectedImage(ImageKind.Foreign, name, 0);
-        if (FromTail(tail) is (string inTail, int at))
-            return new DetectedImage(ImageKind.Foreign, inTail, file.Length - tail.Length + at);
+        if (VhdFooterIn(tail) is int at)
+            return new DetectedImage(ImageKind.Vhd, "VHD", file.Length - tail.Length + at);
+        if (tail.AsSpan().StartsWith("koly"u8))
+            return new DetectedImage(ImageKind.Foreign, "Apple disk image", file.Length - tail.Length);
         return await HasVhdxPartsAsync(file, cancellationToken).ConfigureAwait(false)
             ? new DetectedImage(ImageKind.DamagedVhdx, "VHDX", 0)
             : new DetectedImage(ImageKind.Raw, "raw", 0);
@@ -38,7 +42,6 @@ internal static class ImageSignatures
 
     private static string? FromHead(ReadOnlySpan<byte> head) => head switch
     {
-        _ when head.StartsWith("conectix"u8) => "VHD",
         _ when head.StartsWith((ReadOnlySpan<byte>)[(byte)'Q', (byte)'F', (byte)'I', 0xfb]) => "QCOW",
         _ when head.StartsWith("QED\0"u8) => "QED",
         _ when head.StartsWith("KDMV"u8) || head.StartsWith("COWD"u8) || head.StartsWith("# Disk DescriptorFile"u8) => "VMDK",
@@ -49,15 +52,12 @@ internal static class ImageSignatures
         _ => null,
     };
 
-    private static (string Name, int At)? FromTail(ReadOnlySpan<byte> tail)
+    /// <summary>Where in the last sector a VHD's footer starts; old versions of Virtual PC wrote it one byte short.</summary>
+    private static int? VhdFooterIn(ReadOnlySpan<byte> tail)
     {
         if (tail.StartsWith("conectix"u8))
-            return ("VHD", 0);
-
-        // Old versions of Virtual PC wrote a footer one byte short.
-        if (tail.Length == FooterLength && tail[1..].StartsWith("conectix"u8))
-            return ("VHD", 1);
-        return tail.StartsWith("koly"u8) ? ("Apple disk image", 0) : null;
+            return 0;
+        return tail.Length == FooterLength && tail[1..].StartsWith("conectix"u8) ? 1 : null;
     }
 
     private static async ValueTask<bool> HasVhdxPartsAsync(IStorageFile file, CancellationToken cancellationToken)

@@ -24,6 +24,12 @@ internal struct FileStatus
     [FieldOffset(48)]
     public ulong Blocks;
 
+    [FieldOffset(112)]
+    public long ModifiedSeconds;
+
+    [FieldOffset(120)]
+    public uint ModifiedNanoseconds;
+
     [FieldOffset(136)]
     public uint DeviceMajor;
 

@@ -32,6 +32,8 @@ internal static class Problems
         StorageErrorKind.Unsupported => ErrorCode.Unsupported,
         StorageErrorKind.InvalidRequest => ErrorCode.InvalidRequest,
         StorageErrorKind.ReadOnly or StorageErrorKind.Closed => ErrorCode.WrongState,
+        StorageErrorKind.ParentNotFound => ErrorCode.NotFound,
+        StorageErrorKind.ParentMismatch => ErrorCode.Corrupt,
         _ => ErrorCode.Internal,
     };
 
@@ -43,6 +45,8 @@ internal static class Problems
         StorageErrorKind.InUse => "find the process that has the file open and end it",
         StorageErrorKind.NoSpace => "free space on that file system or choose another one",
         StorageErrorKind.Corrupt => "check the image with \"godwit disk check\"",
+        StorageErrorKind.ParentNotFound => "put the parent beside its child, or tell where it is with \"godwit disk set-parent\"",
+        StorageErrorKind.ParentMismatch => "find the parent as it was when the child was made; \"godwit disk info\" shows the chain",
         _ => null,
     };
 }

@@ -10,6 +10,17 @@ namespace Godwit.Worker.Mirrors;
 /// <content>Putting a mirror under the guest and taking it away again.</content>
 internal sealed partial class DiskMirroring
 {
+    /// <summary>A copy of a chain's leaf alone would lose its parent, and one of what it reads as would lose its checkpoints.</summary>
+    private void CheckSource(StartMirror request)
+    {
+        if (_sourceImage.Parent is null)
+            return;
+        throw new GodwitException(
+            ErrorCode.Unsupported,
+            $"disk {request.Disk} ({_context.Entry.Disk.Path}) is a differencing disk, and a chain cannot be moved while the VM runs yet",
+            "stop the VM and merge the chain with \"godwit disk merge\", or convert it into one file with \"godwit disk convert\"");
+    }
+
     private static void CheckTarget(StartMirror request)
     {
         if (request.TargetPath is null || !Path.IsPathRooted(request.TargetPath) || Path.EndsInDirectorySeparator(request.TargetPath))

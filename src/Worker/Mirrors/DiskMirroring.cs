@@ -75,6 +75,7 @@ internal sealed partial class DiskMirroring
                 "wait for that job, or cancel it");
         }
 
+        CheckSource(request);
         CheckTarget(request);
         var mirror = new WorkerMirrorConfig(
             request.JobId,

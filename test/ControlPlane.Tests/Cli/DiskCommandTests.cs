@@ -23,7 +23,7 @@ public sealed class DiskCommandTests : IDisposable
         Assert.Equal($"created {At("a.vhdx")} (1.5 GiB, vhdx)\n", (await RunAsync(0, "create", "a.vhdx", "--size", "1.5G", "--block-size", "2M")).Error);
         var json = JsonDocument.Parse((await RunAsync(0, "info", "a.vhdx", "--json")).Out).RootElement;
         Assert.Equal(
-            ["path", "format", "size", "allocatedBytes", "logicalSectorSize", "physicalSectorSize", "blockSize", "identifier"],
+            ["path", "format", "size", "allocatedBytes", "logicalSectorSize", "physicalSectorSize", "blockSize", "identifier", "linkage"],
             json.EnumerateObject().Select(field => field.Name));
         Assert.Equal("VhdxDynamic", json.GetProperty("format").GetString());
         Assert.Equal(3L << 29, json.GetProperty("size").GetInt64());
@@ -37,6 +37,7 @@ public sealed class DiskCommandTests : IDisposable
             Sector:      512 B logical, 4 KiB physical
             Block:       2 MiB
             Identifier:  [0-9a-f-]+
+            Linkage:     [0-9a-f-]+
             $
             """,
             (await RunAsync(0, "info", "a.vhdx")).Out);
@@ -143,11 +144,11 @@ public sealed class DiskCommandTests : IDisposable
             """,
             (await RunAsync(0, "map", "a.img")).Out);
         Assert.Equal(
-            """
+            $$"""
             [
-              {"offset":0,"length":2097152,"kind":"Hole"},
-              {"offset":2097152,"length":2097152,"kind":"Data"},
-              {"offset":4194304,"length":4194304,"kind":"Hole"}
+              {"offset":0,"length":2097152,"kind":"Hole","layer":0,"path":"{{At("a.img")}}"},
+              {"offset":2097152,"length":2097152,"kind":"Data","layer":0,"path":"{{At("a.img")}}"},
+              {"offset":4194304,"length":4194304,"kind":"Hole","layer":0,"path":"{{At("a.img")}}"}
             ]
 
             """,

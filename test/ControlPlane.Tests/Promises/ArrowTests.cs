@@ -16,7 +16,7 @@ public sealed class ArrowTests
         ["Worker"] = ["Api", "Nbd", "Storage"],
         ["ControlPlane"] = ["Api"],
         ["Host"] = ["Api", "ControlPlane", "Qemu"],
-        ["Cli"] = ["Api", "Storage"],
+        ["Cli"] = ["Api", "Nbd", "Storage"],
     };
 
     [Fact]

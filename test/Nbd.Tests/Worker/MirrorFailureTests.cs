@@ -1,5 +1,8 @@
 using Godwit.Api;
 using Godwit.Api.Workers;
+using Godwit.Storage;
+using Godwit.Storage.Chains;
+using Godwit.Storage.Formats;
 using Godwit.Testing.Hosts;
 using Xunit;
 
@@ -52,6 +55,28 @@ public sealed class MirrorFailureTests
         Assert.True(reply.Problem?.Code is ErrorCode.AccessDenied or ErrorCode.IoFailed, reply.Problem?.ToString());
         Assert.Contains(locked, reply.Problem!.Title, StringComparison.Ordinal);
         Assert.Null((await worker.DiskAsync(_ct)).Mirror);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_differencing_disk_is_served_with_its_parent_and_not_moved()
+    {
+        var content = new byte[4096];
+        new Random(1).NextBytes(content);
+        await using var worker = WorkerUnderTest.Create("disk0.vhdx");
+        var parent = worker.File("base.vhdx");
+        await worker.MakeImageAsync(parent, Size, _ct);
+        await using (var disk = await DiskImage.OpenAsync(parent, null, readOnly: false, _ct))
+            await disk.WriteAsync(8192, content, WriteFlags.None, _ct);
+        await ChildImage.CreateAsync(worker.File("disk0.vhdx"), parent, null, null, PathMap.Empty, _ct);
+        worker.Supervise();
+        await worker.WaitForAsync(disk => disk.Size == Size, _ct);
+        await using var device = await worker.ConnectAsync("disk0", _ct);
+        var read = new byte[4096];
+        await device.ReadAsync(8192, read, _ct);
+        Assert.Equal(content, read);
+        var reply = await worker.AskAsync(new StartMirror("disk0", Job, worker.File("new/copy.vhdx"), null), _ct);
+        Assert.Equal(ErrorCode.Unsupported, reply.Problem?.Code);
+        Assert.False(Directory.Exists(worker.File("new")));
     }
 
     [Fact(Timeout = 60_000)]

@@ -74,7 +74,7 @@ public sealed class ImageDetectionTests
         var file = new MemoryFile(content).Reopen(readOnly: true);
         try
         {
-            await using var disk = await DiskImage.OpenAsync(file, null, None);
+            await using var disk = await LayerFormats.OpenAsync(file, await ImageProbe.TellAsync(file, null, None), null, false, None);
             var read = new byte[Math.Min(disk.Length, 1 << 20)];
             await disk.ReadAsync(0, read, None);
         }

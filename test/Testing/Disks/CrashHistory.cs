@@ -8,9 +8,14 @@ namespace Godwit.Testing.Disks;
 /// there, and nothing else. Every written sector carries its number and its request's, so a sector that turns up in a
 /// wrong place is noticed too.
 /// </summary>
-public sealed class CrashHistory
+/// <param name="baseRequest">The request whose content every sector has from the start; 0 for zeroes.</param>
+public sealed class CrashHistory(int baseRequest = 0)
 {
     public const int Sector = 512;
+
+    /// <summary>A number for what a disk holds from the start: beyond those of any requests.</summary>
+    public const int BaseId = 2_000_000;
+
     private readonly Lock _gate = new();
     private readonly Dictionary<long, List<Entry>> _sectors = [];
     private readonly List<(int Start, int End)> _flushes = [];
@@ -76,7 +81,7 @@ public sealed class CrashHistory
     private bool Allows(long sector, int id, CrashPoint crash)
     {
         if (!_sectors.TryGetValue(sector, out var entries))
-            return id == 0;
+            return id == baseRequest;
 
         // From the newest back to the first that is certain; older ones must not show any more.
         for (var i = entries.Count - 1; i >= 0; i--)
@@ -87,7 +92,7 @@ public sealed class CrashHistory
                 return entries[i].Id == id;
         }
 
-        return id == 0;
+        return id == baseRequest;
     }
 
     private bool IsDurable(Entry entry, int now) =>

@@ -22,7 +22,7 @@ public abstract partial class DiskConformance
     {
         await using var disk = await CreateAsync(Size);
         var sector = disk.Device.Capabilities.SectorSize;
-        var model = new byte[Size];
+        var model = NewModel();
         const int Writers = 4;
         await Task.WhenAll(Enumerable.Range(0, Writers).Select(writer => Task.Run(async () =>
         {
@@ -30,7 +30,7 @@ public abstract partial class DiskConformance
             var random = new Random((seed * 10) + writer);
             for (var round = 0; round < 250; round++)
             {
-                var number = (random.Next(3) * 2048) + (random.Next(round % 4 == 0 ? 60 : 4) * Writers) + writer;
+                var number = (random.Next(3) * ((1 << 20) / sector)) + (random.Next(round % 4 == 0 ? 60 : 4) * Writers) + writer;
                 var offset = Math.Min(number, (Size / sector / Writers * Writers) - Writers + writer) * sector;
                 if (random.Next(5) == 0)
                 {
@@ -103,7 +103,7 @@ public abstract partial class DiskConformance
     private async Task RunSequenceAsync(List<(DiskStep Step, int Block, int Shift, int Pieces, int Seed)> steps)
     {
         await using var disk = await CreateAsync(Size);
-        var model = new byte[Size];
+        var model = NewModel();
         var sector = disk.Device.Capabilities.SectorSize;
         foreach (var (step, block, shift, pieces, seed) in steps)
         {

@@ -14,7 +14,7 @@ public abstract partial class DiskConformance
     public async Task Zeroed_ranges_read_as_zeroes_and_their_neighbours_stay(WriteFlags flags)
     {
         await using var disk = await CreateAsync(Size);
-        var model = new byte[Size];
+        var model = NewModel();
         await WriteBothAsync(disk.Device, model, 0, model.Length, 1, WriteFlags.None);
         foreach (var (offset, length) in Ranges(disk.Device))
         {
@@ -32,7 +32,7 @@ public abstract partial class DiskConformance
     public async Task Trimmed_ranges_read_as_promised_and_their_neighbours_stay()
     {
         await using var disk = await CreateAsync(Size);
-        var model = new byte[Size];
+        var model = NewModel();
         await WriteBothAsync(disk.Device, model, 0, model.Length, 1, WriteFlags.None);
         foreach (var (offset, length) in Ranges(disk.Device))
         {
@@ -66,7 +66,7 @@ public abstract partial class DiskConformance
     public async Task Flushes_and_forced_writes_complete_among_other_requests()
     {
         await using var disk = await CreateAsync(Size);
-        var model = new byte[Size];
+        var model = NewModel();
         await disk.Device.FlushAsync(None);
         var flushes = new List<Task>();
         for (var i = 0; i < 20; i++)

@@ -15,6 +15,14 @@ public abstract partial class DiskConformance
         return bytes;
     }
 
+    /// <summary>What a new disk holds.</summary>
+    protected byte[] NewModel()
+    {
+        var model = new byte[Size];
+        InitialContent.CopyTo(model);
+        return model;
+    }
+
     /// <summary>The whole content of a device, read in pieces of odd sizes.</summary>
     protected static async Task<byte[]> AllAsync(BlockDevice device)
     {

@@ -10,8 +10,11 @@ public abstract partial class DiskConformance
 {
     private static readonly CancellationToken None = CancellationToken.None;
 
+    /// <summary>Logical sector size of the devices, in bytes.</summary>
+    protected virtual int SectorSize => 512;
+
     /// <summary>A size that is no multiple of any block size, so that the last block is a partial one.</summary>
-    protected virtual long Size => (5 << 20) + (3 * 512);
+    protected virtual long Size => (5 << 20) + (3 * SectorSize);
 
     /// <summary>How many random sequences to run; fewer for slow devices.</summary>
     protected virtual int Sequences => 40;
@@ -19,16 +22,21 @@ public abstract partial class DiskConformance
     /// <summary>Why reads and overwrites of this device may allocate or complete later; null when they must not.</summary>
     protected virtual string? AllocatesBecause => null;
 
-    /// <summary>Makes a new writable disk that reads as zeroes.</summary>
-    /// <param name="size">Bytes; whole 4 KiB or not, always whole 512-byte sectors.</param>
+    /// <summary>What a new disk holds; zeroes unless it has a parent. No longer than <see cref="Size"/>, zeroes behind.</summary>
+    protected virtual ReadOnlySpan<byte> InitialContent => default;
+
+    /// <summary>Makes a new writable disk that holds <see cref="InitialContent"/>.</summary>
+    /// <param name="size">Bytes; whole 4 KiB or not, always whole sectors.</param>
     protected abstract ValueTask<DiskUnderTest> CreateAsync(long size);
 
     [Fact(Timeout = 30_000)]
-    public async Task A_new_disk_has_its_size_and_reads_as_zeroes()
+    public async Task A_new_disk_has_its_size_and_its_first_content()
     {
         await using var disk = await CreateAsync(Size);
         Assert.Equal(Size, disk.Device.Length);
-        Assert.False((await AllAsync(disk.Device)).AsSpan().ContainsAnyExcept((byte)0));
+        Assert.Equal(SectorSize, disk.Device.Capabilities.SectorSize);
+        await AssertContentAsync(disk.Device, NewModel());
+        await CheckExtentsAsync(disk.Device, NewModel());
     }
 
     [Fact(Timeout = 30_000)]
@@ -36,7 +44,7 @@ public abstract partial class DiskConformance
     {
         await using var disk = await CreateAsync(Size);
         var sector = disk.Device.Capabilities.SectorSize;
-        var model = new byte[Size];
+        var model = NewModel();
         long[] places = [0, sector, (1 << 20) - sector, 1 << 20, (2 << 20) - sector, Size - (2 * sector), Size - sector];
         foreach (var place in places)
             await WriteBothAsync(disk.Device, model, place, (int)Math.Min(2 * sector, Size - place), (int)place, WriteFlags.None);
@@ -47,7 +55,7 @@ public abstract partial class DiskConformance
     public async Task One_request_may_cover_the_whole_disk()
     {
         await using var disk = await CreateAsync(Size);
-        var model = new byte[Size];
+        var model = NewModel();
         await WriteBothAsync(disk.Device, model, 0, model.Length, 1, WriteFlags.None);
         var read = new byte[Size];
         await disk.Device.ReadAsync(0, read, None);
@@ -70,7 +78,7 @@ public abstract partial class DiskConformance
                 Assert.Equal(StorageErrorKind.InvalidRequest, (await Assert.ThrowsAsync<StorageException>(request)).Kind);
         }
 
-        Assert.False((await AllAsync(disk.Device)).AsSpan().ContainsAnyExcept((byte)0));
+        await AssertContentAsync(disk.Device, NewModel());
     }
 
     [Fact(Timeout = 30_000)]
@@ -93,7 +101,7 @@ public abstract partial class DiskConformance
     {
         await using var disk = await CreateAsync(Size);
         Assert.SkipUnless(disk.CanReopen, "this device cannot be opened again");
-        var model = new byte[Size];
+        var model = NewModel();
         await WriteBothAsync(disk.Device, model, 0, 8192, 1, WriteFlags.None);
         await disk.ReopenAsync(readOnly: true);
         Assert.True(disk.Device.Capabilities.ReadOnly);
@@ -115,7 +123,7 @@ public abstract partial class DiskConformance
     {
         await using var disk = await CreateAsync(Size);
         Assert.SkipUnless(disk.CanReopen, "this device cannot be opened again");
-        var model = new byte[Size];
+        var model = NewModel();
         for (var place = 0; place + 70_000 < Size; place += 700_416)
             await WriteBothAsync(disk.Device, model, place, 69_632, place + 1, WriteFlags.None);
         await disk.ReopenAsync();
@@ -130,7 +138,7 @@ public abstract partial class DiskConformance
     public async Task A_disk_that_can_grow_reads_zeroes_in_the_new_part_and_never_shrinks()
     {
         await using var disk = await CreateAsync(Size);
-        var model = new byte[Size];
+        var model = NewModel();
         await WriteBothAsync(disk.Device, model, Size - 4096, 4096, 1, WriteFlags.None);
         if (!disk.Device.Capabilities.CanResize)
         {

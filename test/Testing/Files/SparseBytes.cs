@@ -62,7 +62,7 @@ internal sealed class SparseBytes
         {
             if (!keep && !_regions.ContainsKey(offset / RegionSize))
             {
-                offset = Math.Min(end, ((offset / RegionSize) + 1) * RegionSize);
+                offset = Math.Min(end, NextRegion(offset));
                 continue;
             }
 
@@ -97,12 +97,23 @@ internal sealed class SparseBytes
         var next = offset;
         do
         {
-            next = _regions.ContainsKey(next / RegionSize)
-                ? ((next / PageSize) + 1) * PageSize
-                : ((next / RegionSize) + 1) * RegionSize;
+            next = _regions.ContainsKey(next / RegionSize) ? ((next / PageSize) + 1) * PageSize : NextRegion(next);
         }
         while (next < end && KindAt(next) == kind);
         return new Extent(offset, Math.Min(next, end) - offset, kind);
+    }
+
+    /// <summary>Where the next region with pages starts, for an offset in one without. Holes may be many TiB.</summary>
+    private long NextRegion(long offset)
+    {
+        var next = long.MaxValue;
+        foreach (var index in _regions.Keys)
+        {
+            if (index > offset / RegionSize)
+                next = Math.Min(next, index);
+        }
+
+        return next == long.MaxValue ? next : next * RegionSize;
     }
 
     private ExtentKind KindAt(long offset) => Find(offset) switch

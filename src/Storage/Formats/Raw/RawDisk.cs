@@ -11,6 +11,7 @@ public sealed class RawDisk : BlockDevice
     public const int Sector = 512;
 
     private readonly IStorageFile _file;
+    private bool _disposed;
 
     private RawDisk(IStorageFile file)
         : base(file.Length, DiskCapabilities.Default with { ReadOnly = file.IsReadOnly, CanResize = !file.IsReadOnly }) => _file = file;
@@ -21,14 +22,19 @@ public sealed class RawDisk : BlockDevice
     /// <summary>Opens a file as a disk.</summary>
     /// <param name="file">The file; owned from now on, and stays the caller's when this throws.</param>
     /// <exception cref="StorageException"><see cref="StorageErrorKind.Corrupt"/>: the file is not whole 512-byte sectors.</exception>
-    public static RawDisk Open(IStorageFile file) => file.Length % Sector == 0
-        ? new RawDisk(file)
-        : throw new StorageException(
-            StorageErrorKind.Corrupt,
-            $"{file.Length} bytes are not whole {Sector}-byte sectors, so this is no raw disk or a part of it is missing; "
-            + $"if it is complete, grow it to {(file.Length / Sector * Sector) + Sector} bytes",
-            file.Path,
-            operation: "open");
+    public static RawDisk Open(IStorageFile file)
+    {
+        CheckLength(file);
+        return new RawDisk(file);
+    }
+
+    /// <summary>What a file is as a disk.</summary>
+    /// <exception cref="StorageException"><see cref="StorageErrorKind.Corrupt"/>: the file is not whole 512-byte sectors.</exception>
+    internal static ImageDescription Describe(IStorageFile file)
+    {
+        CheckLength(file);
+        return new ImageDescription(ImageFormat.Raw, file.Length, 0, Sector, DiskCapabilities.Default.PhysicalSectorSize, null, null);
+    }
 
     /// <summary>Makes an empty file a disk that reads as zeroes and takes up no space.</summary>
     /// <param name="file">An empty file; stays the caller's.</param>
@@ -49,8 +55,18 @@ public sealed class RawDisk : BlockDevice
     /// <inheritdoc/>
     public override async ValueTask DisposeAsync()
     {
-        await _file.DisposeAsync().ConfigureAwait(false);
-        await base.DisposeAsync().ConfigureAwait(false);
+        var first = !_disposed;
+        _disposed = true;
+        try
+        {
+            if (first && !Capabilities.ReadOnly)
+                await _file.FlushAsync(CancellationToken.None).ConfigureAwait(false);
+        }
+        finally
+        {
+            await _file.DisposeAsync().ConfigureAwait(false);
+            await base.DisposeAsync().ConfigureAwait(false);
+        }
     }
 
     /// <inheritdoc/>
@@ -93,6 +109,18 @@ public sealed class RawDisk : BlockDevice
     /// <inheritdoc/>
     protected override ValueTask ResizeCoreAsync(long length, CancellationToken cancellationToken) =>
         _file.SetLengthAsync(length, cancellationToken);
+
+    private static void CheckLength(IStorageFile file)
+    {
+        if (file.Length % Sector == 0)
+            return;
+        throw new StorageException(
+            StorageErrorKind.Corrupt,
+            $"{file.Length} bytes are not whole {Sector}-byte sectors, so this is no raw disk or a part of it is missing; "
+            + $"if it is complete, grow it to {(file.Length / Sector * Sector) + Sector} bytes",
+            file.Path,
+            operation: "open");
+    }
 
     private static StorageException Invalid(IStorageFile file, string reason) =>
         new(StorageErrorKind.InvalidRequest, reason, file.Path, operation: "create");

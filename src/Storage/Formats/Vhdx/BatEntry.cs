@@ -37,6 +37,9 @@ internal readonly record struct BatEntry(ulong Raw)
 
     public ulong ReservedBits => Raw & ~(StateMask | OffsetMask);
 
-    /// <summary>The bytes are in the file; in every other state of a disk without parent the block reads as zeroes.</summary>
-    public bool IsPresent => State == BlockState.FullyPresent;
+    /// <summary>The block has a place in the file. All its bytes are there unless it is partially present.</summary>
+    public bool IsPresent => State is BlockState.FullyPresent or BlockState.PartiallyPresent;
+
+    /// <summary>The parent's bytes show through; in a disk without parent the block reads as zeroes.</summary>
+    public bool IsParents => State == BlockState.NotPresent;
 }

@@ -3,195 +3,217 @@ using Godwit.Storage.Files;
 
 namespace Godwit.Storage.Formats.Vhdx;
 
-/// <summary>The block allocation table in memory, in pages like those of the log; pages without an entry cost nothing.</summary>
+/// <summary>The block allocation table, in pages like those of the log. Pages are read when needed and leave memory again.</summary>
 /// <remarks>
-/// Any thread may read at any time without a lock. One writer at a time: the holder of the log.
+/// <para>Any thread may read at any time without a lock. One writer at a time: the holder of the log. A page that the log
+/// has changed stays in memory until the log is applied; every other page can be read from the file again.</para>
+/// <para>A reader may hold on to a page that has left memory meanwhile. What it reads there is what stood there when it
+/// began, and <see cref="UnmapCount"/> tells it when that is not good enough.</para>
 /// </remarks>
-internal sealed class BlockAllocationTable
+internal sealed partial class BlockAllocationTable
 {
-    public const int EntriesPerPage = VhdxFormat.PageSize / sizeof(ulong);
-    private const int PageShift = 9;
+    /// <summary>Pages kept in memory unless told otherwise: 8 MiB, which serve 1 TiB of 1 MiB blocks.</summary>
+    public const int DefaultCapacity = 2048;
 
+    private readonly IStorageFile _file;
     private readonly long _regionOffset;
-    private ulong[]?[] _pages;
+    private readonly Lock _gate = new();
+    private readonly BatClock _clock;
+    private BatPage?[] _pages;
     private VhdxGeometry _geometry;
+    private BatSentry? _sentry;
+    private ulong _appliedThrough;
     private long _unmapCount;
+    private bool _pagesLeave;
 
-    public BlockAllocationTable(VhdxGeometry geometry, long regionOffset)
+    private BlockAllocationTable(IStorageFile file, VhdxGeometry geometry, long regionOffset, int capacity)
     {
+        _file = file;
         _geometry = geometry;
         _regionOffset = regionOffset;
-        _pages = new ulong[]?[PagesFor(geometry)];
+        _clock = new BatClock(capacity);
+        _pages = new BatPage?[PagesFor(geometry)];
+        _pagesLeave = _pages.Length > capacity;
     }
 
     public VhdxGeometry Geometry => Volatile.Read(ref _geometry);
+
+    /// <summary>All of the table was read at open. What is not, is examined page by page when it is.</summary>
+    public bool WasReadWhole { get; private init; }
+
+    /// <summary>Pages in memory that hold something.</summary>
+    public int PagesInMemory
+    {
+        get
+        {
+            lock (_gate)
+                return _clock.Count;
+        }
+    }
 
     /// <summary>Counts blocks that lost their place. A reader that sees the same number before and after reading a block's
     /// bytes knows that the place was the block's own all the time.</summary>
     public long UnmapCount => Volatile.Read(ref _unmapCount);
 
-    public BatEntry this[long block] => Entry(_geometry.EntryOf(block));
-
-    /// <summary>Reads the table. Holes of the file are not read, so an empty table of a huge disk is quick.</summary>
-    /// <exception cref="StorageException">Corrupt: the region is too small for the disk.</exception>
-    public static async ValueTask<BlockAllocationTable> LoadAsync(
-        IStorageFile file, VhdxRegion region, VhdxGeometry geometry, CancellationToken cancellationToken)
+    /// <summary>A block's entry when its page is in memory. Never waits, allocates nothing.</summary>
+    public bool TryGet(long block, out BatEntry entry)
     {
-        if (region.Length / sizeof(ulong) < geometry.EntryCount)
+        var index = Geometry.EntryOf(block);
+        var page = Volatile.Read(ref Volatile.Read(ref _pages)[index >> BatPage.Shift]);
+        if (page is null)
         {
-            throw new StorageException(StorageErrorKind.Corrupt,
-                $"the block allocation table has room for {region.Length / sizeof(ulong)} entries, the disk needs {geometry.EntryCount}",
-                file.Path, region.Offset, "open");
+            entry = default;
+            return false;
         }
 
-        var table = new BlockAllocationTable(geometry, region.Offset);
-        await table.LoadAsync(file, 0, cancellationToken).ConfigureAwait(false);
-        return table;
+        if (_pagesLeave && !page.WasUsed)
+            page.WasUsed = true;
+        entry = page[index & (BatPage.EntryCount - 1)];
+        return true;
     }
 
-    public BatEntry Entry(long index)
+    /// <summary>A block's entry. Completes synchronously when its page is in memory.</summary>
+    /// <exception cref="StorageException">Corrupt: something on the page cannot be; or the file failed.</exception>
+    public ValueTask<BatEntry> GetAsync(long block, CancellationToken cancellationToken)
     {
-        var page = Volatile.Read(ref Volatile.Read(ref _pages)[index >> PageShift]);
-        return page is null ? default : new BatEntry(Volatile.Read(ref page[index & (EntriesPerPage - 1)]));
+        return TryGet(block, out var entry) ? new ValueTask<BatEntry>(entry) : GetEntryAsync(Geometry.EntryOf(block), cancellationToken);
+    }
+
+    /// <summary>Any entry, of a block or a sector bitmap.</summary>
+    /// <exception cref="StorageException">As for <see cref="GetAsync"/>.</exception>
+    public async ValueTask<BatEntry> GetEntryAsync(long index, CancellationToken cancellationToken)
+    {
+        var page = await LoadPageAsync(index >> BatPage.Shift, 1, cancellationToken).ConfigureAwait(false);
+        return page[index & (BatPage.EntryCount - 1)];
     }
 
     /// <summary>The first block from <paramref name="block"/> on that is present, or <paramref name="end"/>.</summary>
-    public long NextPresent(long block, long end)
+    /// <exception cref="StorageException">As for <see cref="GetAsync"/>.</exception>
+    public async ValueTask<long> NextPresentAsync(long block, long end, CancellationToken cancellationToken)
     {
-        var geometry = _geometry;
+        var geometry = Geometry;
         while (block < end)
         {
             var index = geometry.EntryOf(block);
-            if (Volatile.Read(ref _pages[index >> PageShift]) is null)
+            var number = index >> BatPage.Shift;
+            var page = Volatile.Read(ref Volatile.Read(ref _pages)[number])
+                ?? await LoadPageAsync(number, PagesAhead, cancellationToken).ConfigureAwait(false);
+
+            // The next page starts with a payload entry or with a bitmap entry, whose payload neighbour follows.
+            var next = (number + 1) << BatPage.Shift;
+            var behind = Math.Min(end, geometry.BlockOf(geometry.IsBitmapEntry(next) ? next + 1 : next));
+            for (; block < behind && page != BatPage.Empty; block++)
             {
-                // The next page starts with a payload entry or with a bitmap entry, whose payload neighbour follows.
-                var next = ((index >> PageShift) + 1) << PageShift;
-                block = geometry.BlockOf(geometry.IsBitmapEntry(next) ? next + 1 : next);
-                continue;
+                if (page[geometry.EntryOf(block) & (BatPage.EntryCount - 1)].IsPresent)
+                    return block;
             }
 
-            if (Entry(index).IsPresent)
-                return block;
-            block++;
+            block = behind;
         }
 
         return end;
     }
 
-    /// <summary>Where in the file the page with a block's entry is.</summary>
-    public long PageOffsetOf(long block) => _regionOffset + ((_geometry.EntryOf(block) >> PageShift) * VhdxFormat.PageSize);
+    /// <summary>Where in the file the page with an entry is.</summary>
+    public long PageOffsetOf(long index) => OffsetOfPage(index >> BatPage.Shift);
 
-    /// <summary>Writes a page as it is now, in the file's form.</summary>
-    public void CopyPage(long pageOffset, Span<byte> destination)
+    /// <summary>Brings an entry's page into memory and keeps it there until the log entry that will hold it is applied.</summary>
+    /// <param name="index">The entry.</param>
+    /// <param name="sequence">That log entry.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <exception cref="StorageException">As for <see cref="GetAsync"/>.</exception>
+    public async ValueTask PinAsync(long index, ulong sequence, CancellationToken cancellationToken)
     {
-        var page = _pages[(pageOffset - _regionOffset) / VhdxFormat.PageSize];
-        if (page is null)
+        var number = index >> BatPage.Shift;
+        if (!TryPin(number, sequence))
+            await LoadPageAsync(number, 1, cancellationToken, sequence).ConfigureAwait(false);
+    }
+
+    /// <summary>Writes a pinned page as it is now, in the file's form.</summary>
+    public void CopyPage(long pageOffset, Span<byte> destination) =>
+        _pages[(pageOffset - _regionOffset) / VhdxFormat.PageSize]!.CopyTo(destination);
+
+    /// <summary>Writes a new entry into a copy of its page.</summary>
+    public static void Patch(long index, BatEntry entry, Span<byte> pageCopy) =>
+        BinaryPrimitives.WriteUInt64LittleEndian(pageCopy[((int)(index & (BatPage.EntryCount - 1)) * sizeof(ulong))..], entry.Raw);
+
+    /// <summary>Shows a new entry to everybody; its page is pinned and in the log by now.</summary>
+    public void Publish(long index, BatEntry entry)
+    {
+        BatEntry old;
+        lock (_gate)
         {
-            destination.Clear();
-            return;
+            var page = _pages[index >> BatPage.Shift]!;
+            old = page[index & (BatPage.EntryCount - 1)];
+            page[index & (BatPage.EntryCount - 1)] = entry;
+            _sentry?.Replace(_geometry, index, old, entry);
         }
 
-        for (var index = 0; index < EntriesPerPage; index++)
-            BinaryPrimitives.WriteUInt64LittleEndian(destination[(index * sizeof(ulong))..], page[index]);
-    }
-
-    /// <summary>Writes a block's new entry into a copy of its page.</summary>
-    public void Patch(long block, BatEntry entry, Span<byte> pageCopy) =>
-        BinaryPrimitives.WriteUInt64LittleEndian(
-            pageCopy[((int)(_geometry.EntryOf(block) & (EntriesPerPage - 1)) * sizeof(ulong))..], entry.Raw);
-
-    /// <summary>Shows a block's new entry to everybody; its page is in the log by now.</summary>
-    public void Publish(long block, BatEntry entry)
-    {
-        var index = _geometry.EntryOf(block);
-        ref var slot = ref _pages[index >> PageShift];
-        if (slot is null)
-            Volatile.Write(ref slot, new ulong[EntriesPerPage]);
-        ref var place = ref slot![index & (EntriesPerPage - 1)];
-        var unmaps = new BatEntry(place).IsPresent;
-        Volatile.Write(ref place, entry.Raw);
-        if (unmaps)
+        if (old.IsPresent && !(entry.IsPresent && entry.Offset == old.Offset))
             Interlocked.Increment(ref _unmapCount);
     }
+
+    /// <summary>The pages that this log entry and all before it hold are in their places in the file.</summary>
+    public void MarkApplied(ulong sequence) => Volatile.Write(ref _appliedThrough, sequence);
 
     /// <summary>Whether the file has nothing in the entries a bigger disk would use.</summary>
     public async ValueTask<bool> TryPrepareGrowthAsync(IStorageFile file, VhdxGeometry grown, CancellationToken cancellationToken)
     {
         var old = _geometry;
-        for (var index = old.EntryCount; index < Math.Min(grown.EntryCount, (long)_pages.Length << PageShift); index++)
+        for (var index = old.EntryOf(old.BlockCount - 1) + 1; index < Math.Min(grown.EntryCount, (long)_pages.Length << BatPage.Shift); index++)
         {
-            if (Entry(index).Raw != 0)
+            // The last chunk of a differencing disk has its bitmap already.
+            var isBitmapInUse = old.HasParent && index < old.EntryCount && old.IsBitmapEntry(index);
+            if (!isBitmapInUse && (await GetEntryAsync(index, cancellationToken).ConfigureAwait(false)).Raw != 0)
                 return false;
         }
 
-        var behind = new BlockAllocationTable(grown, _regionOffset);
-        var from = (long)_pages.Length * VhdxFormat.PageSize;
-        await behind.LoadAsync(file, from, cancellationToken).ConfigureAwait(false);
-        return behind._pages.AsSpan().IndexOfAnyExcept((ulong[]?)null) < 0;
+        var clean = true;
+        await ForEachDataPageAsync(
+            _pages.Length, PagesFor(grown), (_, bytes) => clean &= !bytes.ContainsAnyExcept((byte)0), cancellationToken).ConfigureAwait(false);
+        return clean;
     }
 
     /// <summary>Makes room for a bigger disk; the new blocks are not present.</summary>
     public void Grow(VhdxGeometry geometry)
     {
-        var pages = new ulong[]?[PagesFor(geometry)];
-        _pages.CopyTo(pages, 0);
-        Volatile.Write(ref _pages, pages);
-        Volatile.Write(ref _geometry, geometry);
-    }
-
-    /// <summary>Calls back for every entry that is not all zero.</summary>
-    public void ForEachUsed(Action<long, BatEntry> visit)
-    {
-        for (long page = 0; page < _pages.Length; page++)
+        lock (_gate)
         {
-            if (_pages[page] is not ulong[] entries)
-                continue;
-            for (var index = 0; index < EntriesPerPage; index++)
-            {
-                var entry = (page << PageShift) + index;
-                if (entries[index] != 0 && entry < _geometry.EntryCount)
-                    visit(entry, new BatEntry(entries[index]));
-            }
+            var pages = new BatPage?[PagesFor(geometry)];
+            _pages.CopyTo(pages, 0);
+            pages.AsSpan(_pages.Length).Fill(BatPage.Empty);
+            _pagesLeave = pages.Length > _clock.Capacity;
+            Volatile.Write(ref _pages, pages);
+            Volatile.Write(ref _geometry, geometry);
         }
     }
 
-    private static long PagesFor(VhdxGeometry geometry) => (geometry.EntryCount + EntriesPerPage - 1) >> PageShift;
+    private static long PagesFor(VhdxGeometry geometry) => (geometry.EntryCount + BatPage.EntryCount - 1) >> BatPage.Shift;
 
-    private async ValueTask LoadAsync(IStorageFile file, long from, CancellationToken cancellationToken)
+    private long OffsetOfPage(long number) => _regionOffset + (number * VhdxFormat.PageSize);
+
+    private bool TryPin(long number, ulong sequence)
     {
-        var buffer = new byte[64 << 10];
-        var end = (long)_pages.Length * VhdxFormat.PageSize;
-        for (var at = from; at < end;)
+        lock (_gate)
         {
-            var run = await file.GetExtentAsync(_regionOffset + at, end - at, cancellationToken).ConfigureAwait(false);
-            var runEnd = at + run.Length;
-            if (!run.ReadsAsZeroes)
-                await LoadRunAsync(file, at, runEnd, buffer, cancellationToken).ConfigureAwait(false);
-            at = runEnd;
+            if (_pages[number] is not BatPage page)
+                return false;
+            Pin(number, page, sequence);
+            return true;
         }
     }
 
-    private async ValueTask LoadRunAsync(IStorageFile file, long from, long to, byte[] buffer, CancellationToken cancellationToken)
+    /// <summary>Called under the gate.</summary>
+    private void Pin(long number, BatPage page, ulong sequence)
     {
-        // An extent may end inside a page: take whole pages, and never mind reading a neighbour twice.
-        from = VhdxFormat.AlignDown(from, VhdxFormat.PageSize);
-        to = VhdxFormat.AlignUp(to, VhdxFormat.PageSize);
-        for (var at = from; at < to; at += buffer.Length)
+        if (page != BatPage.Empty)
         {
-            var part = buffer.AsMemory(0, (int)Math.Min(buffer.Length, to - at));
-            await file.ReadAsync(_regionOffset + at, part, cancellationToken).ConfigureAwait(false);
-            for (var inPart = 0; inPart < part.Length; inPart += VhdxFormat.PageSize)
-                LoadPage((at + inPart) / VhdxFormat.PageSize, part.Span.Slice(inPart, VhdxFormat.PageSize));
-        }
-    }
-
-    private void LoadPage(long page, ReadOnlySpan<byte> bytes)
-    {
-        if (!bytes.ContainsAnyExcept((byte)0))
+            page.LoggedIn = sequence;
             return;
-        var entries = new ulong[EntriesPerPage];
-        for (var index = 0; index < entries.Length; index++)
-            entries[index] = BinaryPrimitives.ReadUInt64LittleEndian(bytes[(index * sizeof(ulong))..]);
-        _pages[page] = entries;
+        }
+
+        page = new BatPage(number) { LoggedIn = sequence };
+        _sentry?.Admit(_geometry, page, out _);
+        Keep(number, page);
     }
 }

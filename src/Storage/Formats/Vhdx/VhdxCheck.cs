@@ -17,13 +17,10 @@ public static class VhdxCheck
         long present = 0;
         try
         {
-            var image = await VhdxImage.OpenAsync(file, readOnly: true, Guid.NewGuid, findings, cancellationToken).ConfigureAwait(false);
+            var image = await VhdxImage.OpenAsync(file, readOnly: true, new VhdxOpenOptions(), findings, cancellationToken).ConfigureAwait(false);
             total = image.Table.Geometry.BlockCount;
             present = image.Layout.PresentBlocks;
-            long free = 0;
-            foreach (var gap in image.Layout.Gaps)
-                free += gap.Length;
-            if (free > 0)
+            if (image.Layout.FreeBytes is > 0 and var free)
                 findings.Information(null, $"{free} bytes of the file belong to nothing; new blocks will use them");
         }
         catch (StorageException damage) when (damage.Kind is StorageErrorKind.Corrupt or StorageErrorKind.Unsupported)

@@ -1,18 +1,28 @@
+using Godwit.Storage.Chains;
+
 namespace Godwit.Storage.Formats.Vhdx;
 
 /// <summary>What a new VHDX is to be.</summary>
-public sealed record VhdxCreateOptions
+public sealed partial record VhdxCreateOptions
 {
-    /// <summary>What the guest sees, in bytes: a multiple of 512 from 512 bytes to 64 TiB.</summary>
+    /// <summary>What the guest sees, in bytes: a multiple of the logical sector size up to 64 TiB.</summary>
     public required long Size { get; init; }
 
-    /// <summary>Reserve every block at creation.</summary>
+    /// <summary>Reserve every block at creation. Not together with a parent.</summary>
     public bool Fixed { get; init; }
 
-    /// <summary>Bytes per block: a power of two from 1 to 256 MiB.</summary>
-    public int BlockSize { get; init; } = 32 << 20;
+    /// <summary>Makes the disk a differencing one: its linkage is the parent's <see cref="VhdxDisk.DataWriteGuid"/>; a relative path is
+    /// written with backslashes. Null for a disk without parent.</summary>
+    public ParentLink? Parent { get; init; }
 
-    /// <summary>512 or 4096: below this a write costs the guest a read-modify-write. Told to the guest.</summary>
+    /// <summary>Bytes per block: a power of two from 1 to 256 MiB. When null 32 MiB, and 2 MiB with a parent; the parent's own
+    /// block size is a good choice too.</summary>
+    public int? BlockSize { get; init; }
+
+    /// <summary>512 or 4096: the smallest unit of a request.</summary>
+    public int LogicalSectorSize { get; init; } = 512;
+
+    /// <summary>512 or 4096, not below the logical one: below this a write costs the guest a read-modify-write. Told to the guest.</summary>
     public int PhysicalSectorSize { get; init; } = 4096;
 
     /// <summary>Bytes of the log: a multiple of 1 MiB, at most 64 MiB.</summary>

@@ -4,6 +4,7 @@ public sealed partial class VhdxDisk
 {
     // Bounds the time of one answer; the caller asks again from where it ends.
     private const int MaxFileExtents = 256;
+    private const int MaxBlocksOfParent = 16_384;
 
     /// <inheritdoc/>
     protected override async ValueTask<Extent> GetExtentCoreAsync(long offset, long length, CancellationToken cancellationToken)
@@ -28,37 +29,59 @@ public sealed partial class VhdxDisk
         for (var pieces = 1; at < end && pieces < MaxFileExtents; pieces++)
         {
             var next = await PieceAsync(at, end, cancellationToken).ConfigureAwait(false);
-            if (next.Kind != first.Kind)
+            if (next.Kind != first.Kind || next.Layer != first.Layer)
                 break;
             at = next.End;
         }
 
-        return new Extent(offset, at - offset, first.Kind);
+        return first with { Length = at - offset };
     }
 
-    /// <summary>What a disk offset holds, up to the end of the run of absent blocks or of the file's own run.</summary>
+    /// <summary>What a disk offset holds, up to the end of the run of absent blocks or of the file's own or the parent's run.</summary>
     private async ValueTask<Extent> PieceAsync(long offset, long end, CancellationToken cancellationToken)
     {
         var geometry = Geometry;
         var block = geometry.BlockAt(offset);
-        var entry = _table[block];
+        var entry = await _table.GetAsync(block, cancellationToken).ConfigureAwait(false);
         if (!entry.IsPresent)
         {
-            var next = _table.NextPresent(block + 1, geometry.BlockAt(end - 1) + 1);
-            return new Extent(offset, Math.Min(geometry.StartOf(next), end) - offset, ExtentKind.Hole);
+            var next = await EndOfAbsentAsync(block, SourceOf(entry), geometry.BlockAt(end - 1) + 1, cancellationToken).ConfigureAwait(false);
+            var until = Math.Min(geometry.StartOf(next), end);
+            return SourceOf(entry) == Source.Parent
+                ? await _parent!.GetExtentAsync(offset, until - offset, cancellationToken).ConfigureAwait(false)
+                : new Extent(offset, until - offset, ExtentKind.Hole);
         }
 
         var start = geometry.StartOf(block);
-        var length = Math.Min(start + BlockSize, end) - offset;
+        var inBlock = (int)(Math.Min(start + BlockSize, end) - offset);
+        var (source, length) = await FindSourceAsync(entry, offset, inBlock, cancellationToken).ConfigureAwait(false);
+        if (source == Source.Parent)
+            return await _parent!.GetExtentAsync(offset, length, cancellationToken).ConfigureAwait(false);
         var inFile = await _file.GetExtentAsync(entry.Offset + (offset - start), length, cancellationToken).ConfigureAwait(false);
 
         // The file's runs need not end at a sector's edge: a sector with a single byte of data is data.
         var sectors = inFile.ReadsAsZeroes
-            ? VhdxFormat.AlignDown(inFile.Length, 512)
-            : Math.Min(VhdxFormat.AlignUp(inFile.Length, 512), length);
+            ? VhdxFormat.AlignDown(inFile.Length, geometry.SectorSize)
+            : Math.Min(VhdxFormat.AlignUp(inFile.Length, geometry.SectorSize), length);
         if (sectors == 0)
-            return new Extent(offset, 512, ExtentKind.Data);
+            return new Extent(offset, geometry.SectorSize, ExtentKind.Data);
         var kind = inFile.Kind == ExtentKind.Hole && IsFixed ? ExtentKind.Zero : inFile.Kind;
         return new Extent(offset, sectors, kind);
+    }
+
+    /// <summary>The first block behind a run of blocks without a place that all belong to the same one.</summary>
+    private async ValueTask<long> EndOfAbsentAsync(long block, Source source, long end, CancellationToken cancellationToken)
+    {
+        if (_parent is null)
+            return await _table.NextPresentAsync(block + 1, end, cancellationToken).ConfigureAwait(false);
+        var last = Math.Min(end, block + MaxBlocksOfParent);
+        for (block++; block < last; block++)
+        {
+            var entry = await _table.GetAsync(block, cancellationToken).ConfigureAwait(false);
+            if (entry.IsPresent || SourceOf(entry) != source)
+                break;
+        }
+
+        return block;
     }
 }

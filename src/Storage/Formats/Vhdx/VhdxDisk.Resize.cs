@@ -13,7 +13,13 @@ public sealed partial class VhdxDisk
             return;
         if (length > VhdxFormat.MaxDiskSize)
             throw CannotGrow(StorageErrorKind.InvalidRequest, $"{length} bytes is more than the format's 64 TiB");
-        var grown = new VhdxGeometry(length, BlockSize);
+        if (_parentLength > old.DiskSize)
+        {
+            throw CannotGrow(StorageErrorKind.Unsupported,
+                $"the parent has {_parentLength} bytes, more than this disk's {old.DiskSize}: growing would show its bytes; merge or convert first");
+        }
+
+        var grown = old.Resized(length);
         if (grown.EntryCount > _batRegion.Length / sizeof(ulong))
         {
             throw CannotGrow(StorageErrorKind.Unsupported,
@@ -37,7 +43,7 @@ public sealed partial class VhdxDisk
     /// <summary>Zeroes the part of the last block that the guest could not see so far; another program may have left bytes there.</summary>
     private async ValueTask ClearBehindEndAsync(VhdxGeometry old, long lastBlock, CancellationToken cancellationToken)
     {
-        var entry = _table[lastBlock];
+        var entry = await _table.GetAsync(lastBlock, cancellationToken).ConfigureAwait(false);
         var used = old.UsedLength(lastBlock);
         if (!entry.IsPresent || used == BlockSize)
             return;

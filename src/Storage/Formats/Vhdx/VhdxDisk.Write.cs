@@ -8,36 +8,45 @@ public sealed partial class VhdxDisk
     protected override ValueTask WriteCoreAsync(
         long offset, ReadOnlyMemory<byte> buffer, WriteFlags flags, CancellationToken cancellationToken)
     {
-        // The common case without a state machine: one block that has a place, nobody in the way, the page cache takes it.
-        var block = Geometry.BlockAt(offset);
-        var inBlock = offset - Geometry.StartOf(block);
-        if (flags != WriteFlags.None || inBlock + buffer.Length > BlockSize || !_table[block].IsPresent || !_session.IsReady)
-        {
+        // The common case without a state machine: sectors of one block that have a place, nobody in the way, the page cache takes it.
+        if (flags != WriteFlags.None || !_session.IsReady || !TryFindPlace(offset, buffer.Length, out _))
             return WriteSlowlyAsync(offset, buffer, flags, cancellationToken);
-        }
-
         var acquiring = _locks.AcquireAsync(offset, buffer.Length, cancellationToken);
         return acquiring.IsCompletedSuccessfully
-            ? OverwriteAsync(acquiring.Result, block, inBlock, buffer, cancellationToken)
-            : OverwriteLaterAsync(acquiring, block, inBlock, buffer, cancellationToken);
+            ? OverwriteAsync(acquiring.Result, offset, buffer, cancellationToken)
+            : OverwriteLaterAsync(acquiring, offset, buffer, cancellationToken);
+    }
+
+    /// <summary>Where in the file a range of one block is when all its sectors are the file's own, without waiting.</summary>
+    private bool TryFindPlace(long offset, int length, out long place)
+    {
+        var block = Geometry.BlockAt(offset);
+        var inBlock = offset - Geometry.StartOf(block);
+        place = 0;
+        if (inBlock + length > BlockSize || !_table.TryGet(block, out var entry)
+            || !TryFindSource(entry, offset, length, out var source) || source != Source.File)
+        {
+            return false;
+        }
+
+        place = entry.Offset + inBlock;
+        return true;
     }
 
     /// <summary>Writes within one block that had a place a moment ago, and gives the range back.</summary>
-    private ValueTask OverwriteAsync(
-        RangeLock.Holder holder, long block, long inBlock, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
+    private ValueTask OverwriteAsync(RangeLock.Holder holder, long offset, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
     {
         var handedOver = false;
         try
         {
-            var entry = _table[block];
-            if (!entry.IsPresent)
+            if (!TryFindPlace(offset, buffer.Length, out var place))
             {
                 handedOver = true;
                 holder.Dispose();
-                return WriteSlowlyAsync(Geometry.StartOf(block) + inBlock, buffer, WriteFlags.None, cancellationToken);
+                return WriteSlowlyAsync(offset, buffer, WriteFlags.None, cancellationToken);
             }
 
-            var write = _file.WriteAsync(entry.Offset + inBlock, buffer, cancellationToken);
+            var write = _file.WriteAsync(place, buffer, cancellationToken);
             if (!write.IsCompletedSuccessfully)
             {
                 handedOver = true;
@@ -56,10 +65,10 @@ public sealed partial class VhdxDisk
     }
 
     private async ValueTask OverwriteLaterAsync(
-        ValueTask<RangeLock.Holder> acquiring, long block, long inBlock, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
+        ValueTask<RangeLock.Holder> acquiring, long offset, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
     {
         var holder = await acquiring.ConfigureAwait(false);
-        await OverwriteAsync(holder, block, inBlock, buffer, cancellationToken).ConfigureAwait(false);
+        await OverwriteAsync(holder, offset, buffer, cancellationToken).ConfigureAwait(false);
     }
 
     private async ValueTask FinishOverwriteAsync(ValueTask write, RangeLock.Holder holder)
@@ -84,14 +93,17 @@ public sealed partial class VhdxDisk
             await _session.FlushAsync().ConfigureAwait(false);
     }
 
-    /// <summary>Writes when every block concerned has a place; else writes nothing.</summary>
+    /// <summary>Writes when every sector concerned has a place; else writes nothing.</summary>
     private async ValueTask<bool> TryOverwriteAsync(long offset, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
     {
-        var last = Geometry.BlockAt(offset + buffer.Length - 1);
-        for (var block = Geometry.BlockAt(offset); block <= last; block++)
+        var end = offset + buffer.Length;
+        for (var at = offset; at < end;)
         {
-            if (!_table[block].IsPresent)
+            var next = Math.Min(end, Geometry.StartOf(Geometry.BlockAt(at) + 1));
+            var entry = await _table.GetAsync(Geometry.BlockAt(at), cancellationToken).ConfigureAwait(false);
+            if (!await IsOwnAsync(entry, at, next - at, cancellationToken).ConfigureAwait(false))
                 return false;
+            at = next;
         }
 
         while (!buffer.IsEmpty)
@@ -99,7 +111,8 @@ public sealed partial class VhdxDisk
             var block = Geometry.BlockAt(offset);
             var inBlock = offset - Geometry.StartOf(block);
             var length = (int)Math.Min(buffer.Length, BlockSize - inBlock);
-            await _file.WriteAsync(_table[block].Offset + inBlock, buffer[..length], cancellationToken).ConfigureAwait(false);
+            var entry = await _table.GetAsync(block, cancellationToken).ConfigureAwait(false);
+            await _file.WriteAsync(entry.Offset + inBlock, buffer[..length], cancellationToken).ConfigureAwait(false);
             offset += length;
             buffer = buffer[length..];
         }
@@ -107,6 +120,12 @@ public sealed partial class VhdxDisk
         _session.Changed();
         return true;
     }
+
+    /// <summary>Whether all sectors of a range of one block are this file's own.</summary>
+    private ValueTask<bool> IsOwnAsync(BatEntry entry, long offset, long length, CancellationToken cancellationToken) =>
+        entry.State == BlockState.PartiallyPresent
+            ? _bitmaps!.AreSetAsync(Geometry.SectorAt(offset), length >> Geometry.SectorShift, cancellationToken)
+            : new ValueTask<bool>(entry.IsPresent);
 
     /// <summary>Writes to blocks of which some have no place. Holds the whole blocks: whoever else writes there waits until
     /// the log has the new places, so nobody's acknowledgement can depend on a log entry that does not exist.</summary>
@@ -121,11 +140,10 @@ public sealed partial class VhdxDisk
         {
             while (!buffer.IsEmpty)
             {
-                var block = geometry.BlockAt(offset);
-                var inBlock = offset - geometry.StartOf(block);
+                var inBlock = offset - geometry.StartOf(geometry.BlockAt(offset));
                 var length = (int)Math.Min(buffer.Length, BlockSize - inBlock);
-                var place = await PlaceAsync(block, changes, cancellationToken).ConfigureAwait(false);
-                await _file.WriteAsync(place + inBlock, buffer[..length], cancellationToken).ConfigureAwait(false);
+                var place = await PlaceAsync(offset, length, changes, cancellationToken).ConfigureAwait(false);
+                await _file.WriteAsync(place, buffer[..length], cancellationToken).ConfigureAwait(false);
                 offset += length;
                 buffer = buffer[length..];
             }
@@ -141,23 +159,37 @@ public sealed partial class VhdxDisk
         }
     }
 
-    /// <summary>Where a block is, or a new place for it, which is added to the changes to be logged.</summary>
-    private async ValueTask<long> PlaceAsync(long block, List<BatChange> changes, CancellationToken cancellationToken)
+    /// <summary>Where in the file the bytes of a range of one block are to go. What must be logged once they are there is added to
+    /// the changes: a new place, bits of the sector bitmap, or nothing. The caller holds the whole block.</summary>
+    private async ValueTask<long> PlaceAsync(long offset, long length, List<BatChange> changes, CancellationToken cancellationToken)
     {
-        var entry = _table[block];
-        if (entry.IsPresent)
-            return entry.Offset;
-        var place = await _space.AllocateAsync(cancellationToken).ConfigureAwait(false);
-        changes.Add(new BatChange(block, new BatEntry(BlockState.FullyPresent, place)));
-        return place;
+        var block = Geometry.BlockAt(offset);
+        var inBlock = offset - Geometry.StartOf(block);
+        var entry = await _table.GetAsync(block, cancellationToken).ConfigureAwait(false);
+        if (await IsOwnAsync(entry, offset, length, cancellationToken).ConfigureAwait(false))
+            return entry.Offset + inBlock;
+
+        // Over zeroes a new place needs no more care: whatever a power cut leaves of it, it was zero before.
+        var overParent = entry.IsPresent || SourceOf(entry) == Source.Parent;
+        var isPart = overParent && length < Geometry.UsedLength(block);
+        if (isPart)
+            await EnsureBitmapAsync(Geometry.ChunkOf(block), cancellationToken).ConfigureAwait(false);
+        var place = entry.IsPresent ? entry.Offset : await _space.AllocateAsync(cancellationToken).ConfigureAwait(false);
+        changes.Add(new BatChange(
+            Geometry.EntryOf(block),
+            new BatEntry(isPart ? BlockState.PartiallyPresent : BlockState.FullyPresent, place),
+            isPart ? BitsOf(block, offset, length, keepOthers: entry.IsPresent) : null,
+            overParent));
+        return place + inBlock;
     }
 
-    /// <summary>Gives back the places that did not become a block's, because something failed.</summary>
+    /// <summary>Gives back the places that did not become a block's, because something failed. What became of an entry
+    /// that has left memory is not asked: its place stays unused until the next open at worst.</summary>
     private void TakeBackUnused(List<BatChange> changes)
     {
         foreach (var change in changes)
         {
-            if (_table[change.Block] != change.Entry)
+            if (_table.TryGet(Geometry.BlockOf(change.Index), out var entry) && !(entry.IsPresent && entry.Offset == change.Entry.Offset))
                 _space.GiveBack(change.Entry.Offset);
         }
     }

@@ -9,6 +9,7 @@ public sealed partial class VhdxDisk
     {
         Trim,
         GiveBack,
+        HideParent,
         KeepAllocated,
     }
 
@@ -24,35 +25,49 @@ public sealed partial class VhdxDisk
         if (keep && !IsFixed)
             await ReserveZeroesAsync(offset, length, cancellationToken).ConfigureAwait(false);
         else
-            await ZeroAsync(offset, length, IsFixed ? ZeroMode.KeepAllocated : ZeroMode.GiveBack, cancellationToken).ConfigureAwait(false);
+            await ZeroAsync(offset, length, ModeOf(flags), cancellationToken).ConfigureAwait(false);
         if ((flags & WriteFlags.ForceUnitAccess) != 0)
             await _session.FlushAsync().ConfigureAwait(false);
     }
 
+    private ZeroMode ModeOf(WriteFlags flags)
+    {
+        if (IsFixed)
+            return ZeroMode.KeepAllocated;
+        return (flags & WriteFlags.HideParent) != 0 ? ZeroMode.HideParent : ZeroMode.GiveBack;
+    }
+
     /// <summary>Zeroes what has a place; the rest reads as zeroes anyway.</summary>
-    private async ValueTask ZeroAsync(long offset, long length, ZeroMode mode, CancellationToken cancellationToken)
+    private ValueTask ZeroAsync(long offset, long length, ZeroMode mode, CancellationToken cancellationToken) => _parent is null
+        ? ZeroPresentAsync(offset, length, mode, cancellationToken)
+        : ZeroOverParentAsync(offset, length, mode, cancellationToken);
+
+    private async ValueTask ZeroPresentAsync(long offset, long length, ZeroMode mode, CancellationToken cancellationToken)
     {
         var geometry = Geometry;
         var end = offset + length;
         var lastBlock = geometry.BlockAt(end - 1) + 1;
         using var holder = await _locks.AcquireAsync(offset, length, cancellationToken).ConfigureAwait(false);
         var changes = new List<BatChange>();
-        for (var block = _table.NextPresent(geometry.BlockAt(offset), lastBlock); block < lastBlock;
-            block = _table.NextPresent(block + 1, lastBlock))
+        for (var block = geometry.BlockAt(offset); ; block++)
         {
+            block = await _table.NextPresentAsync(block, lastBlock, cancellationToken).ConfigureAwait(false);
+            if (block == lastBlock)
+                break;
             await _session.PrepareAsync(cancellationToken).ConfigureAwait(false);
             var start = geometry.StartOf(block);
             var from = Math.Max(offset, start) - start;
             var to = Math.Min(end - start, geometry.UsedLength(block));
             if (mode != ZeroMode.KeepAllocated && from == 0 && to == geometry.UsedLength(block))
             {
-                changes.Add(new BatChange(block, new BatEntry(mode == ZeroMode.Trim ? BlockState.Unmapped : BlockState.Zero, 0)));
+                changes.Add(new BatChange(geometry.EntryOf(block), new BatEntry(mode == ZeroMode.Trim ? BlockState.Unmapped : BlockState.Zero, 0)));
                 if (changes.Count == ChangesPerCommit)
                     await UnmapAsync(changes).ConfigureAwait(false);
                 continue;
             }
 
-            await ZeroInsideAsync(_table[block].Offset + from, to - from, mode, cancellationToken).ConfigureAwait(false);
+            var entry = await _table.GetAsync(block, cancellationToken).ConfigureAwait(false);
+            await ZeroInsideAsync(entry.Offset + from, to - from, mode, cancellationToken).ConfigureAwait(false);
         }
 
         if (changes.Count > 0)
@@ -71,20 +86,24 @@ public sealed partial class VhdxDisk
     /// <summary>Logs that blocks have no place any more, and frees the places of those for which that worked.</summary>
     private async ValueTask UnmapAsync(List<BatChange> changes)
     {
-        var places = new long[changes.Count];
-        for (var index = 0; index < places.Length; index++)
-            places[index] = _table[changes[index].Block].Offset;
+        var old = new BatEntry[changes.Count];
+        for (var index = 0; index < old.Length; index++)
+            old[index] = await _table.GetEntryAsync(changes[index].Index, CancellationToken.None).ConfigureAwait(false);
+        var committed = false;
         try
         {
             await _session.CommitAsync(changes).ConfigureAwait(false);
+            committed = true;
         }
         finally
         {
             var sequence = _session.NewestSequence;
-            for (var index = 0; index < places.Length; index++)
+            for (var index = 0; index < old.Length; index++)
             {
-                if (_table[changes[index].Block] == changes[index].Entry)
-                    _space.Free(places[index], sequence);
+                var hasLost = committed
+                    || (_table.TryGet(Geometry.BlockOf(changes[index].Index), out var entry) && entry == changes[index].Entry);
+                if (old[index].IsPresent && hasLost)
+                    _space.Free(old[index].Offset, sequence);
             }
 
             changes.Clear();
@@ -109,18 +128,6 @@ public sealed partial class VhdxDisk
     private async ValueTask ReserveZeroesInBlockAsync(long block, long inBlock, long length, CancellationToken cancellationToken)
     {
         using var holder = await _locks.AcquireAsync(Geometry.StartOf(block), BlockSize, cancellationToken).ConfigureAwait(false);
-        var changes = new List<BatChange>(1);
-        try
-        {
-            var place = await PlaceAsync(block, changes, cancellationToken).ConfigureAwait(false);
-            await _file.AllocateZeroesAsync(place + inBlock, length, cancellationToken).ConfigureAwait(false);
-            if (changes.Count > 0)
-                await _session.CommitAsync(changes).ConfigureAwait(false);
-            _session.Changed();
-        }
-        finally
-        {
-            TakeBackUnused(changes);
-        }
+        await ZeroPartAsync(Geometry.StartOf(block) + inBlock, length, ZeroMode.KeepAllocated, cancellationToken).ConfigureAwait(false);
     }
 }

@@ -1,9 +1,10 @@
+using Godwit.Storage.Chains;
 using Godwit.Storage.Files;
 using Godwit.Storage.Locking;
 
 namespace Godwit.Storage.Formats.Vhdx;
 
-/// <summary>A VHDX, fixed or dynamic, as a block device.</summary>
+/// <summary>A VHDX, fixed, dynamic or differencing, as a block device.</summary>
 /// <remarks>
 /// <para>Reads take no lock. Writes, trims and zeroing take the range lock for their range; a write to a block without a
 /// place takes it for the whole block, so that a second write there waits for the first one's log entry.</para>
@@ -16,6 +17,9 @@ public sealed partial class VhdxDisk : BlockDevice
     private readonly VhdxHeaders _headers;
     private readonly BlockAllocationTable _table;
     private readonly VhdxRegion _batRegion;
+    private readonly SectorBitmaps? _bitmaps;
+    private readonly ParentView? _parent;
+    private readonly long _parentLength;
     private readonly VhdxSpace _space;
     private readonly VhdxSession _session;
     private readonly RangeLock _locks = new();
@@ -23,7 +27,11 @@ public sealed partial class VhdxDisk : BlockDevice
 
     private VhdxDisk(VhdxImage image, VhdxOpenOptions options, bool readOnly)
         : base(image.Metadata.DiskSize, new DiskCapabilities(
-            512, image.Metadata.PhysicalSectorSize, readOnly, TrimResult.Zeroes, CanResize: !readOnly && !image.Metadata.LeaveBlocksAllocated))
+            image.Metadata.LogicalSectorSize,
+            Math.Max(image.Metadata.LogicalSectorSize, image.Metadata.PhysicalSectorSize),
+            readOnly,
+            TrimResult.Zeroes,
+            CanResize: !readOnly && !image.Metadata.IsFixed))
     {
         _file = image.File;
         _metadata = image.Metadata;
@@ -31,7 +39,14 @@ public sealed partial class VhdxDisk : BlockDevice
         _table = image.Table;
         _batRegion = image.Regions.Bat;
         _space = new VhdxSpace(_file, image.Metadata.BlockSize);
-        _session = new VhdxSession(_file, _headers, _table, _space, options.NewGuid);
+        if (options.Parent is BlockDevice parent)
+        {
+            _bitmaps = new SectorBitmaps(_file, _table, options.BitmapPages);
+            _parent = new ParentView(parent, image.Metadata.LogicalSectorSize);
+            _parentLength = parent.Length;
+        }
+
+        _session = new VhdxSession(_file, _headers, _table, _bitmaps, _space, options);
         if (!readOnly)
             _space.AddGaps(image.Layout.Gaps);
     }
@@ -43,7 +58,10 @@ public sealed partial class VhdxDisk : BlockDevice
     public int BlockSize => _metadata.BlockSize;
 
     /// <summary>Every block keeps its place in the file.</summary>
-    public bool IsFixed => _metadata.LeaveBlocksAllocated;
+    public bool IsFixed => _metadata.IsFixed;
+
+    /// <summary>What the file says about its parent; null for a disk without one.</summary>
+    public ParentLink? Parent => _metadata.Parent?.ToLink();
 
     /// <summary>Identifies the disk to the guest; stays the same when the disk is moved.</summary>
     public Guid DiskId => _metadata.DiskId;
@@ -58,11 +76,21 @@ public sealed partial class VhdxDisk : BlockDevice
     /// <param name="options">How.</param>
     /// <param name="cancellationToken">Gives up; a replay that was begun is done again by the next open.</param>
     /// <exception cref="StorageException">Corrupt, naming file, offset and reason; Unsupported for what this version does not
-    /// offer; or the file failed. A log is replayed before the table is examined, otherwise nothing is written.</exception>
+    /// offer; InvalidRequest: a parent is missing, or one is given and the disk has none; or the file failed. A log is replayed
+    /// before the table is examined, otherwise nothing is written.</exception>
     public static async ValueTask<VhdxDisk> OpenAsync(IStorageFile file, VhdxOpenOptions options, CancellationToken cancellationToken)
     {
         var readOnly = options.ReadOnly || file.IsReadOnly;
-        var image = await VhdxImage.OpenAsync(file, readOnly, options.NewGuid, VhdxFindings.Strict(file), cancellationToken).ConfigureAwait(false);
+        var image = await VhdxImage.OpenAsync(file, readOnly, options, VhdxFindings.Strict(file), cancellationToken).ConfigureAwait(false);
+        if (image.Metadata.Parent is null != options.Parent is null)
+        {
+            throw new StorageException(StorageErrorKind.InvalidRequest,
+                options.Parent is null
+                    ? "this is a differencing disk, which shows nothing without its parent; open the chain it belongs to"
+                    : "this disk has no parent, but one was given",
+                file.Path, operation: "open");
+        }
+
         return new VhdxDisk(image, options, readOnly);
     }
 
@@ -87,7 +115,10 @@ public sealed partial class VhdxDisk : BlockDevice
         finally
         {
             _session.Dispose();
+            _addingBitmap.Dispose();
             await _file.DisposeAsync().ConfigureAwait(false);
+            if (_parent is not null)
+                await _parent.DisposeAsync().ConfigureAwait(false);
             await base.DisposeAsync().ConfigureAwait(false);
         }
     }

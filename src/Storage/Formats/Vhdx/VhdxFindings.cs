@@ -23,6 +23,9 @@ internal sealed class VhdxFindings
 
     public IReadOnlyList<CheckFinding> All => _collected ?? [];
 
+    /// <summary>Everything is to be examined, however long it takes.</summary>
+    public bool Collects => _collected is not null;
+
     /// <summary>Throws at the first error and forgets the rest.</summary>
     public static VhdxFindings Strict(IStorageFile file) => new(file, null);
 

@@ -2,6 +2,13 @@ using Godwit.Storage.Files;
 
 namespace Godwit.Storage.Formats.Vhdx;
 
+/// <summary>What an open reads before the table.</summary>
+/// <param name="File">The file, or a view of it with the log applied.</param>
+/// <param name="Headers">Its headers.</param>
+/// <param name="Regions">Where table and metadata are.</param>
+/// <param name="Metadata">What the disk is.</param>
+internal sealed record VhdxFront(IStorageFile File, VhdxHeaders Headers, VhdxRegionTable Regions, VhdxMetadata Metadata);
+
 /// <summary>Everything an open reads, checked.</summary>
 /// <param name="File">The file, or a view of it with the log applied.</param>
 /// <param name="Headers">Its headers.</param>
@@ -14,7 +21,22 @@ internal sealed record VhdxImage(
 {
     /// <summary>Reads an image in the order the format asks for: headers, log, and only then the rest.</summary>
     public static async ValueTask<VhdxImage> OpenAsync(
-        IStorageFile file, bool readOnly, Func<Guid> newGuid, VhdxFindings findings, CancellationToken cancellationToken)
+        IStorageFile file, bool readOnly, VhdxOpenOptions options, VhdxFindings findings, CancellationToken cancellationToken)
+    {
+        var front = await OpenFrontAsync(file, readOnly, options, findings, cancellationToken).ConfigureAwait(false);
+        var table = await BlockAllocationTable.OpenAsync(
+            front.File, front.Regions.Bat, front.Metadata.ToGeometry(), options.TablePages, cancellationToken).ConfigureAwait(false);
+        var layout = new VhdxLayout(front.File, front.Headers.Current, front.Regions, table, findings);
+        if (table.WasReadWhole || findings.Collects)
+            await layout.ExamineAsync(cancellationToken).ConfigureAwait(false);
+        else
+            layout.Watch();
+        return new VhdxImage(front.File, front.Headers, front.Regions, front.Metadata, table, layout);
+    }
+
+    /// <summary>Reads what tells what the image is: all but the table.</summary>
+    public static async ValueTask<VhdxFront> OpenFrontAsync(
+        IStorageFile file, bool readOnly, VhdxOpenOptions options, VhdxFindings findings, CancellationToken cancellationToken)
     {
         await CheckSignatureAsync(file, cancellationToken).ConfigureAwait(false);
         var headers = await VhdxHeaders.ReadAsync(file, findings, cancellationToken).ConfigureAwait(false);
@@ -22,17 +44,14 @@ internal sealed record VhdxImage(
         {
             findings.Information(headers.Current.LogOffset, "the log holds changes that are not in their places yet; opening for writing applies them");
             if (readOnly)
-                file = await VhdxLogReplay.OverlayAsync(file, headers.Current, cancellationToken).ConfigureAwait(false);
+                file = await VhdxLogReplay.OverlayAsync(file, headers.Current, options.BootId, cancellationToken).ConfigureAwait(false);
             else
-                await VhdxLogReplay.ApplyAsync(file, headers, newGuid(), cancellationToken).ConfigureAwait(false);
+                await VhdxLogReplay.ApplyAsync(file, headers, options.BootId, options.NewGuid(), cancellationToken).ConfigureAwait(false);
         }
 
         var regions = await VhdxRegionTable.ReadAsync(file, headers.Current, findings, cancellationToken).ConfigureAwait(false);
         var metadata = await VhdxMetadata.ReadAsync(file, regions.Metadata, cancellationToken).ConfigureAwait(false);
-        var geometry = new VhdxGeometry(metadata.DiskSize, metadata.BlockSize);
-        var table = await BlockAllocationTable.LoadAsync(file, regions.Bat, geometry, cancellationToken).ConfigureAwait(false);
-        var layout = VhdxLayout.Examine(file, headers.Current, regions, table, findings);
-        return new VhdxImage(file, headers, regions, metadata, table, layout);
+        return new VhdxFront(file, headers, regions, metadata);
     }
 
     private static async ValueTask CheckSignatureAsync(IStorageFile file, CancellationToken cancellationToken)

@@ -10,6 +10,8 @@ internal sealed class VhdxImageWriter
 {
     private readonly IStorageFile _file;
     private readonly VhdxCreateOptions _options;
+    private readonly int _blockSize;
+    private readonly VhdxParentLocator? _parent;
     private readonly VhdxGeometry _geometry;
     private readonly VhdxRegion _metadata;
     private readonly VhdxRegion _bat;
@@ -18,15 +20,17 @@ internal sealed class VhdxImageWriter
     {
         _file = file;
         _options = options;
+        _blockSize = options.BlockSize ?? (options.Parent is null ? 32 << 20 : 2 << 20);
         Validate();
-        _geometry = new VhdxGeometry(options.Size, options.BlockSize);
+        _parent = options.Parent is null ? null : VhdxParentLocator.From(options.Parent, Refuse);
+        _geometry = new VhdxGeometry(options.Size, _blockSize, options.LogicalSectorSize, _parent is not null);
         _metadata = new VhdxRegion(VhdxFormat.MetadataRegion, VhdxFormat.HeaderSectionEnd + options.LogSize, VhdxFormat.MiB, true);
         _bat = new VhdxRegion(VhdxFormat.BatRegion, _metadata.End, _geometry.TableLength, true);
     }
 
     public async ValueTask WriteAsync(CancellationToken cancellationToken)
     {
-        var payload = _options.Fixed ? _geometry.BlockCount * _options.BlockSize : 0;
+        var payload = _options.Fixed ? _geometry.BlockCount * _blockSize : 0;
         await _file.SetLengthAsync(_bat.End + payload, cancellationToken).ConfigureAwait(false);
         if (_options.Fixed)
             await ReserveAsync(cancellationToken).ConfigureAwait(false);
@@ -45,12 +49,16 @@ internal sealed class VhdxImageWriter
     {
         if (_file.Length != 0)
             throw Refuse($"the file is not empty: it has {_file.Length} bytes");
-        if (_options.Size is <= 0 or > VhdxFormat.MaxDiskSize || _options.Size % 512 != 0)
-            throw Refuse($"the size {_options.Size} is not whole 512-byte sectors up to 64 TiB");
-        if (!VhdxFormat.IsPowerOfTwoBetween(_options.BlockSize, VhdxFormat.MinBlockSize, VhdxFormat.MaxBlockSize))
-            throw Refuse($"the block size {_options.BlockSize} is not a power of two from 1 to 256 MiB");
-        if (_options.PhysicalSectorSize is not (512 or 4096))
-            throw Refuse($"the physical sector size {_options.PhysicalSectorSize} is neither 512 nor 4096");
+        if (_options.LogicalSectorSize is not (512 or 4096))
+            throw Refuse($"the logical sector size {_options.LogicalSectorSize} is neither 512 nor 4096");
+        if (_options.PhysicalSectorSize is not (512 or 4096) || _options.PhysicalSectorSize < _options.LogicalSectorSize)
+            throw Refuse($"the physical sector size {_options.PhysicalSectorSize} is neither 512 nor 4096, or below the logical one");
+        if (_options.Size is <= 0 or > VhdxFormat.MaxDiskSize || _options.Size % _options.LogicalSectorSize != 0)
+            throw Refuse($"the size {_options.Size} is not whole {_options.LogicalSectorSize}-byte sectors up to 64 TiB");
+        if (!VhdxFormat.IsPowerOfTwoBetween(_blockSize, VhdxFormat.MinBlockSize, VhdxFormat.MaxBlockSize))
+            throw Refuse($"the block size {_blockSize} is not a power of two from 1 to 256 MiB");
+        if (_options.Fixed && _options.Parent is not null)
+            throw Refuse("a disk with a parent cannot be a fixed one");
         if (_options.LogSize is < 1 << 20 or > 64 << 20 || _options.LogSize % VhdxFormat.MiB != 0)
             throw Refuse($"the log size {_options.LogSize} is not a multiple of 1 MiB up to 64 MiB");
     }
@@ -59,11 +67,13 @@ internal sealed class VhdxImageWriter
 
     private VhdxMetadata Metadata() => new()
     {
-        BlockSize = _options.BlockSize,
+        BlockSize = _blockSize,
         LeaveBlocksAllocated = _options.Fixed,
         DiskSize = _options.Size,
         DiskId = _options.DiskId ?? _options.NewGuid(),
+        LogicalSectorSize = _options.LogicalSectorSize,
         PhysicalSectorSize = _options.PhysicalSectorSize,
+        Parent = _parent,
     };
 
     private async ValueTask WriteHeadersAsync(CancellationToken cancellationToken)
@@ -92,7 +102,7 @@ internal sealed class VhdxImageWriter
 
     private BatEntry FixedEntry(long entry) => entry >= _geometry.EntryCount || _geometry.IsBitmapEntry(entry)
         ? default
-        : new BatEntry(BlockState.FullyPresent, _bat.End + (_geometry.BlockOf(entry) * _options.BlockSize));
+        : new BatEntry(BlockState.FullyPresent, _bat.End + (_geometry.BlockOf(entry) * _blockSize));
 
     private static byte[] Identifier()
     {

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Godwit.Storage.Files;
 
 namespace Godwit.Storage.Formats.Vhdx;
@@ -10,57 +9,75 @@ internal readonly record struct FileRange(long Start, long Length)
 }
 
 /// <summary>Who owns which part of the file: checks that nothing overlaps and finds what nobody owns.</summary>
-/// <remarks>[MS-VHDX] section 2.5.1: a block lies behind the header section and must not overlap any other structure.</remarks>
+/// <remarks>[MS-VHDX] section 2.5.1: a block lies behind the header section and must not overlap any other structure.
+/// The memory it takes depends on the length of the file, 8 MiB for 64 TiB, not on what the table says.</remarks>
 internal sealed class VhdxLayout
 {
-    // A used range is packed as "MiB offset, block number": sorting plain numbers is quick, and a full 64 TiB disk stays affordable.
-    private const int BlockBits = 27;
-    private const ulong BlockMask = (1UL << BlockBits) - 1;
-    private const ulong MaxMiB = 1UL << 36;
+    // Blocks whose place is taken; who has it is found by going through the table once more.
+    private const int MaxCollisions = 1000;
 
     private readonly IStorageFile _file;
     private readonly BlockAllocationTable _table;
     private readonly VhdxGeometry _geometry;
     private readonly VhdxRegion _batRegion;
     private readonly VhdxFindings _findings;
-    private readonly List<ulong> _used = [];
     private readonly List<FileRange> _fixed = [];
-    private readonly List<FileRange> _anchored = [];
-    private bool _sorted = true;
+    private readonly FileClaims _claims = new();
+    private readonly Dictionary<long, Collision> _collisions = [];
 
-    private VhdxLayout(IStorageFile file, BlockAllocationTable table, VhdxRegion batRegion, VhdxFindings findings)
+    // By chunk: a partially present block and whether there is a bitmap. A disk has 16,384 chunks at most.
+    private readonly Dictionary<long, long> _partial = [];
+    private readonly HashSet<long> _bitmaps = [];
+    private bool _hasAnchored;
+
+    public VhdxLayout(IStorageFile file, VhdxHeader header, VhdxRegionTable regions, BlockAllocationTable table, VhdxFindings findings)
     {
         _file = file;
         _table = table;
         _geometry = table.Geometry;
-        _batRegion = batRegion;
+        _batRegion = regions.Bat;
         _findings = findings;
+        _fixed.Add(new FileRange(0, VhdxFormat.HeaderSectionEnd));
+        _fixed.Add(new FileRange(header.LogOffset, header.LogLength));
+        foreach (var region in regions.Regions)
+            _fixed.Add(new FileRange(region.Offset, region.Length));
+        foreach (var range in _fixed)
+            _claims.Claim(range.Start, range.Length);
     }
 
     /// <summary>Blocks with a place in the file.</summary>
     public long PresentBlocks { get; private set; }
 
-    /// <summary>What nobody owns, in whole MiB, in order; the end of the file is not included.</summary>
+    /// <summary>Bytes nobody owns, in whole MiB.</summary>
+    public long FreeBytes { get; private set; }
+
+    /// <summary>What nobody owns, in whole MiB, in order; the end of the file is not included. Empty when the table was not
+    /// read whole: what is not known to be free is not used.</summary>
     public List<FileRange> Gaps { get; } = [];
 
+    /// <summary>Leaves it to the table to examine its pages when they are loaded. Quick, whatever the size of the table.</summary>
+    public void Watch() => _table.Watch(_claims);
+
     /// <summary>Examines the whole table.</summary>
-    public static VhdxLayout Examine(
-        IStorageFile file, VhdxHeader header, VhdxRegionTable regions, BlockAllocationTable table, VhdxFindings findings)
+    public async ValueTask ExamineAsync(CancellationToken cancellationToken)
     {
-        var layout = new VhdxLayout(file, table, regions.Bat, findings);
-        layout._fixed.Add(new FileRange(0, VhdxFormat.HeaderSectionEnd));
-        layout._fixed.Add(new FileRange(header.LogOffset, header.LogLength));
-        foreach (var region in regions.Regions)
-            layout._fixed.Add(new FileRange(region.Offset, region.Length));
-        layout._fixed.Sort(static (a, b) => a.Start.CompareTo(b.Start));
-        table.ForEachUsed(layout.Visit);
-        layout.CheckApartAndFindGaps();
-        return layout;
+        await _table.ForEachUsedAsync(Visit, cancellationToken).ConfigureAwait(false);
+        if (_collisions.Count > 0)
+            await TellCollisionsAsync(cancellationToken).ConfigureAwait(false);
+
+        foreach (var (chunk, index) in _partial)
+        {
+            if (!_bitmaps.Contains(chunk))
+                _findings.Error(EntryOffset(index), $"{BatEntryRules.NameOf(_geometry, index)} is partially present but its chunk has no sector bitmap");
+        }
+
+        // After the blocks, because an absent block's offset is no claim against a present one's: nobody reads these bytes.
+        if (_hasAnchored)
+            await _table.ForEachUsedAsync(ClaimAnchored, cancellationToken).ConfigureAwait(false);
+        FindGaps();
     }
 
-    private static long StartOf(ulong used) => (long)(used >> BlockBits) << 20;
-
-    private static long BlockOf(ulong used) => (long)(used & BlockMask);
+    private long ChunkOf(long index) => index / (_geometry.ChunkRatio + 1);
 
     private long EntryOffset(long entry) => _batRegion.Offset + (entry * sizeof(ulong));
 
@@ -68,127 +85,95 @@ internal sealed class VhdxLayout
     {
         if (entry.ReservedBits != 0)
             _findings.Warning(EntryOffset(index), $"the entry {entry.Raw:x16} of the block allocation table has reserved bits set");
-        if (_geometry.IsBitmapEntry(index))
-        {
+        if (BatEntryRules.ProblemOf(_geometry, index, entry, _file.Length) is string problem)
+            _findings.Error(EntryOffset(index), problem);
+        else if (BatEntryRules.OwnedLength(_geometry, index, entry) is > 0 and var length)
+            VisitPresent(index, entry, length);
+        else if (_geometry.IsBitmapEntry(index))
             VisitBitmap(index, entry);
-            return;
-        }
+        else if (_geometry.IsBehindEnd(index))
+            VisitAnchored(index, "the block allocation table has an entry behind the end of the disk");
+        else
+            VisitAbsent(index, entry);
+    }
 
-        var block = _geometry.BlockOf(index);
-        switch (entry.State)
-        {
-            case BlockState.FullyPresent:
-                VisitPresent(block, index, entry);
-                break;
-            case BlockState.NotPresent or BlockState.Undefined or BlockState.Zero or BlockState.Unmapped or BlockState.UnmappedInDrafts:
-                if (entry.State == BlockState.UnmappedInDrafts)
-                    _findings.Warning(EntryOffset(index), $"block {block} has state 5, which only drafts of the format used; read as unmapped");
-                if (entry.RawOffset != 0)
-                    VisitAnchored(block, index, entry, _geometry.BlockSize);
-                break;
-            default:
-                _findings.Error(EntryOffset(index), $"block {block} has state {(int)entry.State}, which a disk without parent must not have");
-                break;
-        }
+    private void VisitPresent(long index, BatEntry entry, long length)
+    {
+        var name = BatEntryRules.NameOf(_geometry, index);
+        if (entry.Offset > _file.Length - length)
+            _findings.Information(EntryOffset(index), $"{name}, the last one, is cut at the end of the file; all bytes of the disk are there");
+        if (_geometry.IsBitmapEntry(index))
+            _bitmaps.Add(ChunkOf(index));
+        else
+            PresentBlocks++;
+        if (entry.State == BlockState.PartiallyPresent)
+            _partial.TryAdd(ChunkOf(index), index);
+        if (!_claims.TryClaim(entry.Offset, length, out var taken) && _collisions.Count < MaxCollisions)
+            _collisions.TryAdd(taken, new Collision(index, entry.Offset));
     }
 
     private void VisitBitmap(long index, BatEntry entry)
     {
-        if (entry.State != BlockState.NotPresent)
+        if (!_geometry.HasParent && entry.State != BlockState.NotPresent)
             _findings.Warning(EntryOffset(index), $"a sector bitmap entry has state {(int)entry.State} though the disk has no parent");
         if (entry.RawOffset != 0)
-            VisitAnchored(-1, index, entry, (int)VhdxFormat.MiB);
+            VisitAnchored(index, "a sector bitmap that is not present has an offset");
+    }
+
+    private void VisitAbsent(long index, BatEntry entry)
+    {
+        var block = _geometry.BlockOf(index);
+        if (entry.State == BlockState.UnmappedInDrafts)
+            _findings.Warning(EntryOffset(index), $"block {block} has state 5, which only drafts of the format used; read as unmapped");
+        if (entry.RawOffset != 0)
+            VisitAnchored(index, $"block {block} is not present (state {(int)entry.State}) but has an offset");
     }
 
     /// <summary>Another program may take such an offset as still reserved for the block, so the space is not free for us.</summary>
-    private void VisitAnchored(long block, long index, BatEntry entry, int length)
+    private void VisitAnchored(long index, string message)
     {
-        _findings.Warning(EntryOffset(index),
-            block < 0 ? "a sector bitmap that is not present has an offset" : $"block {block} is not present (state {(int)entry.State}) but has an offset");
-        if (entry.RawOffset < (ulong)_file.Length)
-            _anchored.Add(new FileRange(entry.Offset, length));
+        _findings.Warning(EntryOffset(index), message);
+        _hasAnchored = true;
     }
 
-    private void VisitPresent(long block, long index, BatEntry entry)
+    private void ClaimAnchored(long index, BatEntry entry)
     {
-        var needed = _geometry.UsedLength(block);
-        if (entry.RawOffset < (ulong)VhdxFormat.HeaderSectionEnd)
-        {
-            _findings.Error(EntryOffset(index), $"block {block} is at {entry.RawOffset}, inside the header section");
-            return;
-        }
-
-        if (entry.RawOffset >> 20 >= MaxMiB || entry.Offset > _file.Length - needed)
-        {
-            _findings.Error(EntryOffset(index),
-                $"block {block} ({needed} bytes at {entry.RawOffset}) reaches past the end of the file at {_file.Length}");
-            return;
-        }
-
-        if (entry.Offset > _file.Length - _geometry.BlockSize)
-            _findings.Information(EntryOffset(index), $"the last block {block} is cut at the end of the file; all bytes of the disk are there");
-        PresentBlocks++;
-        var packed = ((entry.RawOffset >> 20) << BlockBits) | (ulong)block;
-        _sorted &= _used.Count == 0 || _used[^1] < packed;
-        _used.Add(packed);
+        if (BatEntryRules.OwnedLength(_geometry, index, entry) == 0 && entry.RawOffset != 0 && entry.RawOffset < (ulong)_file.Length)
+            _claims.Claim(entry.Offset, _geometry.IsBitmapEntry(index) ? VhdxFormat.MiB : _geometry.BlockSize);
     }
 
-    private void CheckApartAndFindGaps()
+    private async ValueTask TellCollisionsAsync(CancellationToken cancellationToken)
     {
-        if (!_sorted)
-            _used.Sort();
-        _anchored.Sort(static (a, b) => a.Start.CompareTo(b.Start));
-        var blocks = CollectionsMarshal.AsSpan(_used);
-        var owner = -1L;
-        var end = 0L;
-        int nextFixed = 0, nextAnchored = 0, nextBlock = 0;
-        while (true)
+        var owners = new Dictionary<long, long>();
+        await _table.ForEachUsedAsync(FindOwner, cancellationToken).ConfigureAwait(false);
+        foreach (var (taken, collision) in _collisions)
         {
-            var fixedStart = nextFixed < _fixed.Count ? _fixed[nextFixed].Start : long.MaxValue;
-            var anchoredStart = nextAnchored < _anchored.Count ? _anchored[nextAnchored].Start : long.MaxValue;
-            var blockStart = nextBlock < blocks.Length ? StartOf(blocks[nextBlock]) : long.MaxValue;
-            var start = Math.Min(Math.Min(fixedStart, anchoredStart), blockStart);
-            if (start == long.MaxValue)
-                break;
-            if (start == fixedStart)
+            var other = owners.TryGetValue(taken, out var owner) ? BatEntryRules.NameOf(_geometry, owner) : "a region or the log";
+            _findings.Error(EntryOffset(collision.Index),
+                $"{BatEntryRules.NameOf(_geometry, collision.Index)} at {collision.Start} overlaps {other} at {taken}");
+        }
+
+        void FindOwner(long index, BatEntry entry)
+        {
+            var end = entry.Offset + BatEntryRules.OwnedLength(_geometry, index, entry);
+            for (var at = entry.Offset; at < end; at += VhdxFormat.MiB)
             {
-                CheckBehind(owner, fixedStart, ref end, _fixed[nextFixed++].Length, block: -1);
-                owner = -1;
-            }
-            else if (start == blockStart)
-            {
-                var block = BlockOf(blocks[nextBlock++]);
-                CheckBehind(owner, blockStart, ref end, _geometry.BlockSize, block);
-                owner = block;
-            }
-            else
-            {
-                // Never an error: nobody reads these bytes.
-                AddGap(end, start);
-                end = Math.Max(end, _anchored[nextAnchored++].End);
-                owner = -2;
+                if (_collisions.TryGetValue(at, out var collision) && collision.Index != index)
+                    owners.TryAdd(at, index);
             }
         }
-
-        AddGap(end, VhdxFormat.AlignDown(_file.Length, VhdxFormat.MiB));
     }
 
-    private void CheckBehind(long owner, long start, ref long end, long length, long block)
+    private void FindGaps()
     {
-        if (start < end && owner != -2)
+        for (var gap = _claims.NextGap(0, _file.Length); gap.Length > 0; gap = _claims.NextGap(gap.End, _file.Length))
         {
-            var what = block < 0 ? "a region or the log" : $"block {block}";
-            var other = owner < 0 ? "a region or the log" : $"block {owner}";
-            _findings.Error(start, $"{what} at {start} overlaps {other}, which ends at {end}");
+            FreeBytes += gap.Length;
+            if (_table.WasReadWhole)
+                Gaps.Add(gap);
         }
-
-        AddGap(end, start);
-        end = Math.Max(end, start + length);
     }
 
-    private void AddGap(long from, long to)
-    {
-        if (to > from)
-            Gaps.Add(new FileRange(from, to - from));
-    }
+    /// <summary>A block whose place belongs to somebody already.</summary>
+    private readonly record struct Collision(long Index, long Start);
 }

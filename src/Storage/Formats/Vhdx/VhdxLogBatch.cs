@@ -3,7 +3,8 @@ using System.Buffers.Binary;
 namespace Godwit.Storage.Formats.Vhdx;
 
 /// <summary>Pages that go into one log entry, laid out as the entry. Reused for every entry; not thread-safe.</summary>
-internal sealed class VhdxLogBatch
+/// <param name="capacity">Pages there is room for; at most <see cref="MaxPages"/>.</param>
+internal sealed class VhdxLogBatch(int capacity = VhdxLogBatch.MaxPages)
 {
     /// <summary>As many pages as one entry takes here. All descriptors fit the first sector.</summary>
     public const int MaxPages = 30;
@@ -11,12 +12,13 @@ internal sealed class VhdxLogBatch
     /// <summary>Bytes of the largest entry.</summary>
     public const int MaxLength = (1 + MaxPages) * VhdxFormat.PageSize;
 
-    private readonly byte[] _bytes = GC.AllocateUninitializedArray<byte>(MaxLength);
-    private readonly long[] _offsets = new long[MaxPages];
+    private readonly byte[] _bytes = GC.AllocateUninitializedArray<byte>((1 + capacity) * VhdxFormat.PageSize);
+    private readonly long[] _offsets = new long[capacity];
 
     public int Count { get; private set; }
 
-    public bool IsFull => Count == MaxPages;
+    /// <summary>Pages that can still be added.</summary>
+    public int Room => capacity - Count;
 
     public int Length => (1 + Count) * VhdxFormat.PageSize;
 
@@ -38,19 +40,23 @@ internal sealed class VhdxLogBatch
         return Count++;
     }
 
-    /// <summary>Makes the bytes a log entry. The pages are unreadable until <see cref="Unseal"/>.</summary>
-    public void Seal(VhdxLogEntryHeader header)
+    /// <summary>Makes the bytes a log entry. The pages are unreadable until <see cref="ToPages"/>.</summary>
+    /// <param name="header">The entry's header.</param>
+    /// <param name="mask">0 for a sealed entry, else what its checksum is to be wrong by.</param>
+    /// <returns>The true checksum.</returns>
+    public uint ToEntry(VhdxLogEntryHeader header, uint mask)
     {
         _bytes.AsSpan(0, VhdxFormat.PageSize).Clear();
         header.Write(_bytes);
         for (var index = 0; index < Count; index++)
             VhdxLogDescriptor.WriteData(Descriptor(index), Page(index), _offsets[index], header.Sequence);
-        BinaryPrimitives.WriteUInt32LittleEndian(
-            _bytes.AsSpan(VhdxLogEntryHeader.ChecksumAt), Crc32C.OfStructure(Bytes.Span, VhdxLogEntryHeader.ChecksumAt));
+        var checksum = Crc32C.OfStructure(Bytes.Span, VhdxLogEntryHeader.ChecksumAt);
+        BinaryPrimitives.WriteUInt32LittleEndian(_bytes.AsSpan(VhdxLogEntryHeader.ChecksumAt), checksum ^ mask);
+        return checksum;
     }
 
     /// <summary>Turns the data sectors back into pages.</summary>
-    public void Unseal(ulong sequence)
+    public void ToPages(ulong sequence)
     {
         for (var index = 0; index < Count; index++)
         {

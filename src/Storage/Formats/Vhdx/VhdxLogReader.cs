@@ -5,7 +5,8 @@ namespace Godwit.Storage.Formats.Vhdx;
 /// <summary>A valid entry and where in the log it is.</summary>
 /// <param name="Position">Offset from the start of the log.</param>
 /// <param name="Header">Its header.</param>
-internal readonly record struct VhdxLogPlace(long Position, VhdxLogEntryHeader Header);
+/// <param name="Unsealed">The checksum that would seal it; null for a sealed entry.</param>
+internal readonly record struct VhdxLogPlace(long Position, VhdxLogEntryHeader Header, uint? Unsealed = null);
 
 /// <summary>Reads the log: finds the entries that a replay must apply and hands out their changes.</summary>
 /// <remarks>[MS-VHDX] sections 2.3.2 and 2.3.3. Never writes. Every sector is looked at a bounded number of times whatever
@@ -14,12 +15,19 @@ internal sealed class VhdxLogReader
 {
     private readonly IStorageFile _file;
     private readonly VhdxHeader _header;
+    private readonly uint _mask;
+    private readonly Dictionary<long, uint> _unsealed = [];
     private readonly byte[] _sector = new byte[VhdxFormat.PageSize];
 
-    public VhdxLogReader(IStorageFile file, VhdxHeader header)
+    /// <summary>Creates the reader.</summary>
+    /// <param name="file">The file.</param>
+    /// <param name="header">The header that names the log.</param>
+    /// <param name="bootId">Entries that a process left unsealed count when it ran in this start of the computer.</param>
+    public VhdxLogReader(IStorageFile file, VhdxHeader header, Guid bootId)
     {
         _file = file;
         _header = header;
+        _mask = VhdxLogSeal.MaskOf(bootId, header.LogGuid);
     }
 
     /// <summary>The entries to replay, oldest first. At least one.</summary>
@@ -118,7 +126,9 @@ internal sealed class VhdxLogReader
             crc = Crc32C.Append(crc, _sector);
         }
 
-        return ~crc == checksum;
+        if (~crc == (checksum ^ _mask))
+            _unsealed[position] = ~crc;
+        return ~crc == checksum || ~crc == (checksum ^ _mask);
     }
 
     /// <summary>No writer logs changes of the log; applying one would pull the entries from under the replay.</summary>
@@ -136,7 +146,8 @@ internal sealed class VhdxLogReader
             while (entries.TryGetValue(position % _header.LogLength, out var header)
                 && (run.Count == 0 || header.Sequence == run[^1].Header.Sequence + 1))
             {
-                run.Add(new VhdxLogPlace(position % _header.LogLength, header));
+                var place = position % _header.LogLength;
+                run.Add(new VhdxLogPlace(place, header, _unsealed.TryGetValue(place, out var checksum) ? checksum : null));
                 position += header.Length;
             }
 

@@ -8,16 +8,18 @@ internal static class VhdxLogReplay
 {
     private const long MaxOverlayBytes = 256 * VhdxFormat.MiB;
 
-    /// <summary>Applies the log to the file and marks it empty. Three flushes.</summary>
+    /// <summary>Applies the log to the file and marks it empty. Three flushes, and two more when entries are unsealed.</summary>
     /// <param name="file">The file; open for writing.</param>
     /// <param name="headers">Its headers; the current one names a log.</param>
+    /// <param name="bootId">The running start of the computer.</param>
     /// <param name="fileWriteGuid">The opening's new identity of the file's content.</param>
     /// <param name="cancellationToken">Leaves a file that must be replayed again.</param>
     public static async ValueTask ApplyAsync(
-        IStorageFile file, VhdxHeaders headers, Guid fileWriteGuid, CancellationToken cancellationToken)
+        IStorageFile file, VhdxHeaders headers, Guid bootId, Guid fileWriteGuid, CancellationToken cancellationToken)
     {
-        var reader = new VhdxLogReader(file, headers.Current);
+        var reader = new VhdxLogReader(file, headers.Current, bootId);
         var entries = await reader.FindActiveAsync(cancellationToken).ConfigureAwait(false);
+        await SealAsync(file, headers.Current, entries, cancellationToken).ConfigureAwait(false);
 
         // The new identity and the pages share one barrier: until it is through, the other header still asks for a replay.
         await headers.WriteWithoutBarrierAsync(headers.Current with { FileWriteGuid = fileWriteGuid }).ConfigureAwait(false);
@@ -35,9 +37,9 @@ internal static class VhdxLogReplay
 
     /// <summary>A view of the file as it will be after the replay. Nothing is written.</summary>
     public static async ValueTask<VhdxReplayedFile> OverlayAsync(
-        IStorageFile file, VhdxHeader header, CancellationToken cancellationToken)
+        IStorageFile file, VhdxHeader header, Guid bootId, CancellationToken cancellationToken)
     {
-        var reader = new VhdxLogReader(file, header);
+        var reader = new VhdxLogReader(file, header, bootId);
         var entries = await reader.FindActiveAsync(cancellationToken).ConfigureAwait(false);
         var patches = new List<VhdxReplayedFile.Patch>();
         long bytes = 0;
@@ -62,6 +64,26 @@ internal static class VhdxLogReplay
         }
 
         return new VhdxReplayedFile(file, patches, entries[^1].Header.LastFileOffset);
+    }
+
+    /// <summary>Does what the killed process would have done at its next flush: the bytes first, then the entries that show them.
+    /// A power cut during the replay then finds either a log without these entries or a log that repairs torn pages.</summary>
+    private static async ValueTask SealAsync(
+        IStorageFile file, VhdxHeader header, IReadOnlyList<VhdxLogPlace> entries, CancellationToken cancellationToken)
+    {
+        if (!entries.Any(static entry => entry.Unsealed is not null))
+            return;
+        await file.FlushAsync(cancellationToken).ConfigureAwait(false);
+        foreach (var entry in entries)
+        {
+            if (entry.Unsealed is uint checksum)
+            {
+                var at = header.LogOffset + entry.Position + VhdxLogEntryHeader.ChecksumAt;
+                await file.WriteAsync(at, VhdxLogSeal.ToBytes(checksum), cancellationToken).ConfigureAwait(false);
+            }
+        }
+
+        await file.FlushAsync(cancellationToken).ConfigureAwait(false);
     }
 
     private static async ValueTask ApplyAsync(

@@ -6,10 +6,13 @@ namespace Godwit.Storage.Formats.Vhdx;
 /// <remarks>
 /// <para>An entry's tail is the oldest entry that still holds the newest image of a page not yet in its place. While all
 /// changes go to one page (16 GiB of disk at 32 MiB blocks) every entry therefore stands alone.</para>
-/// <para>Not thread-safe: one caller at a time.</para>
+/// <para>An entry that shows bytes of this file where the parent's were is written unsealed, and so is every entry after it until a
+/// flush seals them: see <see cref="VhdxLogSeal"/>.</para>
+/// <para>One caller at a time, but for <see cref="FlushAsync"/>, which any thread may call at any time.</para>
 /// </remarks>
 internal sealed class VhdxLogWriter(
-    IStorageFile file, VhdxHeaders headers, VhdxLogRing ring, VhdxBarrier barrier, VhdxFault fault, Func<Guid> newGuid)
+    IStorageFile file, VhdxHeaders headers, VhdxLogRing ring, VhdxBarrier barrier, VhdxFault fault, BlockAllocationTable table,
+    SectorBitmaps? bitmaps, Func<Guid> newGuid, Guid bootId) : IDisposable
 {
     // Room that stays free for the one entry that moves the tail once the pages are in their places.
     private const long Reserve = VhdxLogBatch.MaxLength + VhdxFormat.PageSize;
@@ -19,35 +22,43 @@ internal sealed class VhdxLogWriter(
 
     private readonly Dictionary<long, LoggedPage> _unapplied = [];
     private readonly Queue<(long Position, long FileOffset)> _order = new();
+    private readonly List<UnsealedEntry> _unsealed = [];
+    private readonly SemaphoreSlim _sealing = new(1, 1);
     private Guid _logGuid;
+    private uint _mask;
 
     /// <summary>The header names this log: a crash now leaves a log to replay.</summary>
     public bool HasBegun { get; private set; }
 
-    /// <summary>Writes one entry. When this returns it survives the death of the process; a barrier makes it survive a power cut.</summary>
+    /// <summary>Writes one entry. When this returns it survives the death of the process; a flush makes it survive a power cut.</summary>
+    /// <param name="batch">The pages.</param>
+    /// <param name="overParent">It shows bytes that must be stable before it is.</param>
     /// <exception cref="StorageException">NoSpace: nothing has changed, try again later. Anything else: unknown.</exception>
-    public async ValueTask AppendAsync(VhdxLogBatch batch)
+    public async ValueTask AppendAsync(VhdxLogBatch batch, bool overParent)
     {
         if (!HasBegun)
-            _logGuid = newGuid();
+            await BeginAsync(batch.OffsetOf(0)).ConfigureAwait(false);
         await MakeRoomAsync(batch.Length).ConfigureAwait(false);
+
+        // Pages are whole, so an entry shows what the unsealed ones before it show.
+        var isSealed = !overParent && !ring.HasUnsealed;
         var position = ring.Head;
-        var sequence = ring.Sequence + 1;
-        var tail = TailBeside(batch, position);
-        batch.Seal(new VhdxLogEntryHeader(
-            (uint)batch.Length,
-            (uint)(tail % ring.Length),
-            sequence,
-            (uint)batch.Count,
-            _logGuid,
-            VhdxFormat.AlignDown(barrier.StableLength, VhdxFormat.MiB),
-            VhdxFormat.AlignUp(file.Length, VhdxFormat.MiB)));
-        await WriteAsync(position, batch.Bytes).ConfigureAwait(false);
-        batch.Unseal(sequence);
-        ring.Advance(batch.Length, tail);
+        await WriteEntryAsync(batch, TailBeside(batch, position), isSealed).ConfigureAwait(false);
         Remember(batch, position);
-        if (!HasBegun)
-            await BeginAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>Makes every entry written so far, and every change of the file before it, survive a power cut: one barrier, two
+    /// when there are unsealed entries.</summary>
+    /// <exception cref="StorageException">NoSpace: try again. Anything else is final.</exception>
+    public async ValueTask FlushAsync()
+    {
+        var newest = ring.Newest;
+        var wasSealed = ring.TakeMark().Sequence >= newest.Sequence;
+        await barrier.FlushAsync().ConfigureAwait(false);
+        if (wasSealed)
+            return;
+        await SealAsync(newest).ConfigureAwait(false);
+        await barrier.FlushAsync().ConfigureAwait(false);
     }
 
     /// <summary>A page as the log has it, when it is not in its place yet.</summary>
@@ -70,10 +81,20 @@ internal sealed class VhdxLogWriter(
         HasBegun = false;
     }
 
-    /// <summary>Names the log in the header, after the first entry is stable: a header that names a log without an entry
-    /// would be a corrupt file.</summary>
-    private async ValueTask BeginAsync()
+    public void Dispose() => _sealing.Dispose();
+
+    /// <summary>Starts the log with an entry that changes nothing and names the log in the header once that entry is stable: a header
+    /// that names a log without a valid entry would be a corrupt file, and the first real entry may have to stay unsealed.</summary>
+    /// <param name="page">Any page that may be logged; none is waiting in the log yet, so the file has it as it is.</param>
+    private async ValueTask BeginAsync(long page)
     {
+        _logGuid = newGuid();
+        _mask = VhdxLogSeal.MaskOf(bootId, _logGuid);
+        var opening = new VhdxLogBatch(1);
+        var image = new byte[VhdxFormat.PageSize];
+        await file.ReadAsync(page, image, CancellationToken.None).ConfigureAwait(false);
+        image.CopyTo(opening.Page(opening.Add(page)));
+        await WriteEntryAsync(opening, ring.Head, isSealed: true).ConfigureAwait(false);
         try
         {
             await barrier.FlushAsync().ConfigureAwait(false);
@@ -93,7 +114,7 @@ internal sealed class VhdxLogWriter(
     {
         if (_unapplied.Count > MaxUnappliedPages)
         {
-            await barrier.FlushAsync().ConfigureAwait(false);
+            await FlushAsync().ConfigureAwait(false);
             await ApplyAsync().ConfigureAwait(false);
         }
 
@@ -101,7 +122,7 @@ internal sealed class VhdxLogWriter(
             return;
 
         // Often enough: with the newest entry stable, everything before its tail is free.
-        await barrier.FlushAsync().ConfigureAwait(false);
+        await FlushAsync().ConfigureAwait(false);
         if (ring.Free >= length + Reserve)
             return;
 
@@ -109,7 +130,8 @@ internal sealed class VhdxLogWriter(
         await ApplyAsync().ConfigureAwait(false);
     }
 
-    /// <summary>Writes the pages to their places and flushes. Every entry is stable by now, so a torn page is repaired by the replay.</summary>
+    /// <summary>Writes the pages to their places and flushes. Every entry is sealed and stable by now, so a torn page is repaired
+    /// by the replay.</summary>
     private async ValueTask ApplyAsync()
     {
         if (_unapplied.Count == 0)
@@ -117,8 +139,47 @@ internal sealed class VhdxLogWriter(
         foreach (var (offset, page) in _unapplied)
             await file.WriteAsync(offset, page.Image, CancellationToken.None).ConfigureAwait(false);
         await barrier.FlushAsync().ConfigureAwait(false);
+        table.MarkApplied(ring.Sequence);
+        bitmaps?.MarkApplied(ring.Sequence);
         _unapplied.Clear();
         _order.Clear();
+    }
+
+    /// <summary>Writes the true checksums of the entries that the newest of them needs. Their bytes are stable.</summary>
+    /// <remarks>Any of these writes may be what a power cut loses: each entry with everything from its tail on is a state of
+    /// the disk that was complete at some moment, and the bytes of all of them are there.</remarks>
+    private async ValueTask SealAsync(VhdxLogRing.Mark newest)
+    {
+        await _sealing.WaitAsync(CancellationToken.None).ConfigureAwait(false);
+        try
+        {
+            // Another flush may have failed meanwhile, and then the kernel may have dropped what this one waited for.
+            fault.ThrowIfSet();
+            foreach (var entry in Unsealed(newest))
+            {
+                var at = headers.Current.LogOffset + (entry.Position % ring.Length) + VhdxLogEntryHeader.ChecksumAt;
+                await file.WriteAsync(at, VhdxLogSeal.ToBytes(entry.Checksum), CancellationToken.None).ConfigureAwait(false);
+            }
+
+            lock (_unsealed)
+                _unsealed.RemoveAll(entry => entry.Sequence <= newest.Sequence);
+            ring.MarkSealed(newest);
+        }
+        catch (StorageException failure) when (failure.Kind != StorageErrorKind.NoSpace)
+        {
+            fault.Set(failure);
+            throw;
+        }
+        finally
+        {
+            _sealing.Release();
+        }
+    }
+
+    private List<UnsealedEntry> Unsealed(VhdxLogRing.Mark newest)
+    {
+        lock (_unsealed)
+            return _unsealed.FindAll(entry => entry.Sequence <= newest.Sequence && entry.Position >= newest.Tail);
     }
 
     /// <summary>The oldest entry needed when this batch is the newest one.</summary>
@@ -148,6 +209,38 @@ internal sealed class VhdxLogWriter(
         }
     }
 
+    /// <summary>Writes an entry at the head of the ring.</summary>
+    private async ValueTask WriteEntryAsync(VhdxLogBatch batch, long tail, bool isSealed)
+    {
+        var position = ring.Head;
+        var sequence = ring.Sequence + 1;
+        var header = new VhdxLogEntryHeader(
+            (uint)batch.Length,
+            (uint)(tail % ring.Length),
+            sequence,
+            (uint)batch.Count,
+            _logGuid,
+            VhdxFormat.AlignDown(barrier.StableLength, VhdxFormat.MiB),
+            VhdxFormat.AlignUp(file.Length, VhdxFormat.MiB));
+        var checksum = batch.ToEntry(header, isSealed ? 0 : _mask);
+        try
+        {
+            await WriteAsync(position, batch.Bytes).ConfigureAwait(false);
+        }
+        finally
+        {
+            batch.ToPages(sequence);
+        }
+
+        if (!isSealed)
+        {
+            lock (_unsealed)
+                _unsealed.Add(new UnsealedEntry(sequence, position, checksum));
+        }
+
+        ring.Advance(batch.Length, tail, isSealed);
+    }
+
     private async ValueTask WriteAsync(long position, ReadOnlyMemory<byte> entry)
     {
         var at = position % ring.Length;
@@ -156,6 +249,9 @@ internal sealed class VhdxLogWriter(
         if (first < entry.Length)
             await file.WriteAsync(headers.Current.LogOffset, entry[first..], CancellationToken.None).ConfigureAwait(false);
     }
+
+    /// <summary>An entry that waits for its true checksum.</summary>
+    private readonly record struct UnsealedEntry(ulong Sequence, long Position, uint Checksum);
 
     private sealed class LoggedPage
     {

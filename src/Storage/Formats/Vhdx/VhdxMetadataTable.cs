@@ -49,6 +49,44 @@ internal sealed class VhdxMetadataTable
         return bytes;
     }
 
+    /// <summary>Reads all of a system item that must be there.</summary>
+    public ValueTask<byte[]> ReadWholeAsync(Guid id, string name, CancellationToken cancellationToken) =>
+        ReadAsync(id, name, (int)(Find(id)?.Length ?? 0), cancellationToken);
+
+    /// <summary>Where in the file the table's line about an item starts, and the line as it must be for another content.</summary>
+    /// <param name="id">A system item that is there.</param>
+    /// <param name="offset">Where in the file the new content is.</param>
+    /// <param name="length">Bytes of it.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    public async ValueTask<(long Offset, byte[] Line)> MovedAsync(Guid id, long offset, int length, CancellationToken cancellationToken)
+    {
+        var index = _items.FindIndex(item => item.Id == id && !item.IsUser);
+        var at = _region.Offset + ((index + 1) * EntryLength);
+        var line = new byte[EntryLength];
+        await _file.ReadAsync(at, line, cancellationToken).ConfigureAwait(false);
+        BinaryPrimitives.WriteUInt32LittleEndian(line.AsSpan(16), (uint)(offset - _region.Offset));
+        BinaryPrimitives.WriteInt32LittleEndian(line.AsSpan(20), length);
+        return (at, line);
+    }
+
+    /// <summary>Where in the file so many bytes of the region belong to no item; null when there is no such place.</summary>
+    public long? FindRoom(int length)
+    {
+        var sorted = new List<Item>(_items);
+        sorted.RemoveAll(static item => item.Length == 0);
+        sorted.Sort(static (a, b) => a.Offset.CompareTo(b.Offset));
+        long start = VhdxFormat.MetadataTableLength;
+        foreach (var item in sorted)
+        {
+            if (item.Offset - start >= length)
+                break;
+            start = VhdxFormat.AlignUp(item.End, sizeof(ulong));
+        }
+
+        var end = sorted.Find(item => item.Offset >= start) is { Length: > 0 } next ? next.Offset : _region.Length;
+        return end - start >= length ? _region.Offset + start : null;
+    }
+
     /// <summary>Where in the file an item that was read before starts.</summary>
     public long OffsetOf(Guid id) => _region.Offset + Find(id)!.Value.Offset;
 

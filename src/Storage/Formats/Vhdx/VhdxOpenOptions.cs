@@ -12,8 +12,18 @@ public sealed record VhdxOpenOptions
     /// open, the caller's when opening throws. Its identity is the caller's to check.</summary>
     public BlockDevice? Parent { get; init; }
 
+    /// <summary>Writing does not give the disk a new DataWriteGuid ([MS-VHDX] 2.2.2): only where nobody who recorded it sees the
+    /// changes, because children cover them.</summary>
+    public bool KeepsDataWriteGuid { get; init; }
+
     /// <summary>The running start of this computer: log entries that a killed process left unsealed count only within it.</summary>
     public Guid BootId { get; init; } = Boot.Id;
+
+    /// <summary>Pages of the block allocation table to keep in memory; tests pass few.</summary>
+    internal int TablePages { get; init; } = BlockAllocationTable.DefaultCapacity;
+
+    /// <summary>Pages of sector bitmaps to keep in memory; fewer make a test of what is otherwise rare.</summary>
+    internal int BitmapPages { get; init; } = SectorBitmaps.DefaultCapacity;
 
     /// <summary>Makes the identifiers a session writes; tests pass a seeded one.</summary>
     public Func<Guid> NewGuid { get; init; } = Guid.NewGuid;

@@ -15,8 +15,10 @@ internal sealed class VhdxSession : IDisposable
     private readonly IStorageFile _file;
     private readonly VhdxHeaders _headers;
     private readonly BlockAllocationTable _table;
+    private readonly SectorBitmaps? _bitmaps;
     private readonly VhdxSpace _space;
     private readonly Func<Guid> _newGuid;
+    private readonly bool _keepsDataWriteGuid;
     private readonly VhdxFault _fault;
     private readonly VhdxLogRing _ring;
     private readonly VhdxBarrier _barrier;
@@ -25,20 +27,24 @@ internal sealed class VhdxSession : IDisposable
     private readonly SemaphoreSlim _logging = new(1, 1);
     private VhdxLogBatch? _batch;
     private bool _started;
-    private long _changes;
+    // One from the start: what a killed process has acknowledged but not flushed is for this session to flush.
+    private long _changes = 1;
     private long _flushedChanges;
 
-    public VhdxSession(IStorageFile file, VhdxHeaders headers, BlockAllocationTable table, VhdxSpace space, Func<Guid> newGuid)
+    public VhdxSession(
+        IStorageFile file, VhdxHeaders headers, BlockAllocationTable table, SectorBitmaps? bitmaps, VhdxSpace space, VhdxOpenOptions options)
     {
         _file = file;
         _headers = headers;
         _table = table;
+        _bitmaps = bitmaps;
         _space = space;
-        _newGuid = newGuid;
+        _newGuid = options.NewGuid;
+        _keepsDataWriteGuid = options.KeepsDataWriteGuid;
         _fault = new VhdxFault(file);
         _ring = new VhdxLogRing(headers.Current.LogLength);
         _barrier = new VhdxBarrier(file, _fault, _ring, space);
-        _log = new VhdxLogWriter(file, headers, _ring, _barrier, _fault, newGuid);
+        _log = new VhdxLogWriter(file, headers, _ring, _barrier, _fault, table, bitmaps, _newGuid, options.BootId);
     }
 
     /// <summary><see cref="PrepareAsync"/> has nothing to do.</summary>
@@ -56,12 +62,13 @@ internal sealed class VhdxSession : IDisposable
     public void Changed() => Interlocked.Increment(ref _changes);
 
     /// <summary>Logs new entries of the table and then shows them to everybody.</summary>
-    /// <param name="changes">Different blocks, in rising order. On failure some of them may have taken effect: look at the table.</param>
+    /// <param name="changes">Different entries, in rising order. On failure some of them may have taken effect: look at the table.</param>
     /// <returns>The log entry that covers them all, or a later one.</returns>
-    /// <exception cref="StorageException">NoSpace: try again later. Anything else stops all writing.</exception>
+    /// <exception cref="StorageException">NoSpace, or a page could not be read: try again later. Anything else stops all writing.</exception>
     public async ValueTask<ulong> CommitAsync(List<BatChange> changes)
     {
         await _logging.WaitAsync(CancellationToken.None).ConfigureAwait(false);
+        var writing = false;
         try
         {
             _fault.ThrowIfSet();
@@ -69,16 +76,24 @@ internal sealed class VhdxSession : IDisposable
             for (var next = 0; next < changes.Count;)
             {
                 var first = next;
-                next = FillBatch(changes, first);
-                await _log.AppendAsync(_batch).ConfigureAwait(false);
+                next = await FillBatchAsync(changes, first).ConfigureAwait(false);
+                if (_batch.Count == 0)
+                    continue;
+                var overParent = changes.FindIndex(first, next - first, static change => change.OverParent) >= 0;
+                writing = true;
+                await _log.AppendAsync(_batch, overParent).ConfigureAwait(false);
+                writing = false;
+
+                // The bits first: nobody looks at them before the block is partially present.
+                _bitmaps?.PublishStaged(_batch);
                 for (var index = first; index < next; index++)
-                    _table.Publish(changes[index].Block, changes[index].Entry);
+                    _table.Publish(changes[index].Index, changes[index].Entry);
                 Changed();
             }
 
             return _ring.Sequence;
         }
-        catch (StorageException failure) when (failure.Kind != StorageErrorKind.NoSpace)
+        catch (StorageException failure) when (writing && failure.Kind != StorageErrorKind.NoSpace)
         {
             _fault.Set(failure);
             throw;
@@ -117,7 +132,7 @@ internal sealed class VhdxSession : IDisposable
                 page.CopyTo(_batch.Page(_batch.Add(at)));
             }
 
-            await _log.AppendAsync(_batch).ConfigureAwait(false);
+            await _log.AppendAsync(_batch, overParent: false).ConfigureAwait(false);
             Changed();
         }
         catch (StorageException failure) when (failure.Kind != StorageErrorKind.NoSpace)
@@ -131,7 +146,8 @@ internal sealed class VhdxSession : IDisposable
         }
     }
 
-    /// <summary>Makes every change that has completed survive a power cut: one flush of the file, none when nothing has changed.</summary>
+    /// <summary>Makes every change that has completed survive a power cut: one flush of the file, two when bytes became visible
+    /// where a parent's were, none when nothing has changed.</summary>
     public ValueTask FlushAsync()
     {
         _fault.ThrowIfSet();
@@ -160,6 +176,7 @@ internal sealed class VhdxSession : IDisposable
     {
         _starting.Dispose();
         _logging.Dispose();
+        _log.Dispose();
         _space.Dispose();
     }
 
@@ -171,7 +188,9 @@ internal sealed class VhdxSession : IDisposable
             if (_started)
                 return;
             _fault.ThrowIfSet();
-            var header = _headers.Current with { FileWriteGuid = _newGuid(), DataWriteGuid = _newGuid() };
+            var header = _headers.Current with { FileWriteGuid = _newGuid() };
+            if (!_keepsDataWriteGuid)
+                header = header with { DataWriteGuid = _newGuid() };
             await _headers.UpdateAsync(header, both: true, _barrier.FlushAsync).ConfigureAwait(false);
             Volatile.Write(ref _started, true);
         }
@@ -184,7 +203,7 @@ internal sealed class VhdxSession : IDisposable
     private async ValueTask FlushChangesAsync(long punchLimit)
     {
         var changes = Volatile.Read(ref _changes);
-        await _barrier.FlushAsync().ConfigureAwait(false);
+        await _log.FlushAsync().ConfigureAwait(false);
         for (var flushed = Volatile.Read(ref _flushedChanges); flushed < changes;)
         {
             var seen = Interlocked.CompareExchange(ref _flushedChanges, changes, flushed);
@@ -195,24 +214,37 @@ internal sealed class VhdxSession : IDisposable
             Changed();
     }
 
-    private int FillBatch(List<BatChange> changes, int next)
+    /// <summary>Puts as many changes into the batch as fit; those of one block stay together.</summary>
+    private async ValueTask<int> FillBatchAsync(List<BatChange> changes, int next)
     {
         _batch!.Clear();
+        _bitmaps?.Unstage();
         for (; next < changes.Count; next++)
         {
-            var offset = _table.PageOffsetOf(changes[next].Block);
-            var page = _batch.Find(offset);
-            if (page < 0)
-            {
-                if (_batch.IsFull)
-                    break;
-                page = _batch.Add(offset);
-                _table.CopyPage(offset, _batch.Page(page));
-            }
-
-            _table.Patch(changes[next].Block, changes[next].Entry, _batch.Page(page));
+            var change = changes[next];
+            var pages = (change.Bits?.PageCount ?? 0) + (_batch.Find(_table.PageOffsetOf(change.Index)) < 0 ? 1 : 0);
+            if (pages > _batch.Room)
+                break;
+            await _table.PinAsync(change.Index, _ring.Sequence + 1, CancellationToken.None).ConfigureAwait(false);
+            if (await _table.GetEntryAsync(change.Index, CancellationToken.None).ConfigureAwait(false) != change.Entry)
+                PatchTable(change);
+            if (change.Bits is BitmapChange bits)
+                await _bitmaps!.StageAsync(bits, _batch, _ring.Sequence + 1).ConfigureAwait(false);
         }
 
         return next;
+    }
+
+    private void PatchTable(BatChange change)
+    {
+        var offset = _table.PageOffsetOf(change.Index);
+        var page = _batch!.Find(offset);
+        if (page < 0)
+        {
+            page = _batch.Add(offset);
+            _table.CopyPage(offset, _batch.Page(page));
+        }
+
+        BlockAllocationTable.Patch(change.Index, change.Entry, _batch.Page(page));
     }
 }

@@ -37,17 +37,26 @@ internal sealed class VhdxSpace(IStorageFile file, int blockSize) : IDisposable
 
     /// <summary>A place for one block that reads as zeroes, after a power cut too.</summary>
     /// <exception cref="StorageException">NoSpace, or whatever growing the file failed with. Nothing has changed then.</exception>
-    public async ValueTask<long> AllocateAsync(CancellationToken cancellationToken)
-    {
-        if (TakeClean() is long clean)
-            return clean;
+    public ValueTask<long> AllocateAsync(CancellationToken cancellationToken) =>
+        TakeClean() is long clean ? new ValueTask<long>(clean) : AppendAsync(blockSize, cancellationToken);
 
+    /// <summary>A place at the end of the file that reads as zeroes.</summary>
+    /// <exception cref="StorageException">As for <see cref="AllocateAsync"/>.</exception>
+    public async ValueTask<long> AppendAsync(long length, CancellationToken cancellationToken)
+    {
         // One at a time: a later and bigger length must not be undone by an earlier one.
         await _growing.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
             var offset = VhdxFormat.AlignUp(file.Length, VhdxFormat.MiB);
-            await file.SetLengthAsync(offset + blockSize, cancellationToken).ConfigureAwait(false);
+            if (offset > VhdxFormat.MaxFileLength - length)
+            {
+                throw new StorageException(
+                    StorageErrorKind.NoSpace, $"the file has {file.Length} bytes, and no sound file is longer than {VhdxFormat.MaxFileLength}",
+                    file.Path, offset, "allocate");
+            }
+
+            await file.SetLengthAsync(offset + length, cancellationToken).ConfigureAwait(false);
             return offset;
         }
         finally
@@ -84,10 +93,13 @@ internal sealed class VhdxSpace(IStorageFile file, int blockSize) : IDisposable
     }
 
     /// <summary>Takes back a place that was handed out but never got into the log.</summary>
-    public void GiveBack(long offset)
+    public void GiveBack(long offset) => GiveBack(offset, blockSize);
+
+    /// <summary>Takes back a place of any length that was handed out but never got into the log.</summary>
+    public void GiveBack(long offset, long length)
     {
         lock (_gate)
-            _stale.Enqueue(new FileRange(offset, blockSize));
+            _stale.Enqueue(new FileRange(offset, length));
     }
 
     /// <summary>To be called before a barrier; what is punched by now will be clean after it.</summary>

@@ -15,6 +15,46 @@ public class VhdxDynamicCrashes : CrashConformance
         await VhdxDisk.OpenAsync(file, new VhdxOpenOptions(), CancellationToken.None);
 }
 
+public sealed class Vhdx4KSectorsCrashes : VhdxDynamicCrashes
+{
+    protected override int SectorSize => 4096;
+
+    protected override long Size => (4 << 20) + (3 * SectorSize);
+
+    protected override VhdxCreateOptions Options(long size) => new() { Size = size, BlockSize = 1 << 20, LogicalSectorSize = 4096 };
+}
+
+/// <summary>Over a parent full of data: every sector must be the parent's or what was written, never the zeroes of a new block.</summary>
+public class VhdxDifferencingCrashes : VhdxDynamicCrashes
+{
+    private const int Parents = 2_000_000;
+    private static readonly Guid AfterPowerCut = new("55555555-0000-0000-0000-000000000001");
+
+    protected override int BaseRequest => Parents;
+
+    protected override VhdxCreateOptions Options(long size) => new() { Size = size, BlockSize = 1 << 20, Parent = VhdxSample.SomeParent };
+
+    protected override ValueTask<BlockDevice> OpenAsync(IStorageFile file) => OpenAsync(file, afterPowerCut: false);
+
+    protected override async ValueTask<BlockDevice> OpenAsync(IStorageFile file, bool afterPowerCut)
+    {
+        var parent = new ReferenceDisk(Size, DiskCapabilities.Default with { SectorSize = SectorSize });
+        await parent.WriteAsync(0, CrashHistory.Content(Parents, 0, (int)Size), WriteFlags.None, CancellationToken.None);
+        var options = new VhdxOpenOptions { Parent = parent };
+        return await VhdxDisk.OpenAsync(
+            file, afterPowerCut ? options with { BootId = AfterPowerCut } : options, CancellationToken.None);
+    }
+}
+
+public sealed class VhdxDifferencing4KSectorsCrashes : VhdxDifferencingCrashes
+{
+    protected override int SectorSize => 4096;
+
+    protected override long Size => (4 << 20) + (3 * SectorSize);
+
+    protected override VhdxCreateOptions Options(long size) => base.Options(size) with { LogicalSectorSize = 4096, BlockSize = 2 << 20 };
+}
+
 public sealed class VhdxFixedCrashes : VhdxDynamicCrashes
 {
     protected override VhdxCreateOptions Options(long size) => new() { Size = size, BlockSize = 1 << 20, Fixed = true };

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Godwit.Storage.Files;
 using Godwit.Storage.Formats.Vhdx;
 using Godwit.Testing.Files;
 using Xunit;
@@ -169,7 +170,7 @@ public sealed class VhdxLogTests
     /// <summary>Opens for reading, then for writing, and looks at the two pages the entries change.</summary>
     private static async Task AssertReplayedAsync(MemoryFile file, byte first, byte second)
     {
-        var overlay = await VhdxLogReplay.OverlayAsync(file, (await HeadersAsync(file)).Current, None);
+        var overlay = await VhdxLogReplay.OverlayAsync(file, (await HeadersAsync(file)).Current, Boot.Id, None);
         var view = new byte[2 * Page];
         await overlay.ReadAsync(6 * MiB, view, None);
         Assert.Equal((first, second), (view[0], view[Page]));

@@ -1,3 +1,4 @@
+using Godwit.Storage.Chains;
 using Godwit.Storage.Files;
 using Godwit.Storage.Formats.Vhdx;
 using Godwit.Testing.Files;
@@ -12,6 +13,10 @@ internal static class VhdxSample
     public const int MetadataOffset = 2 * MiB;
     public const int BatOffset = 3 * MiB;
     public const int FirstBlockOffset = 4 * MiB;
+
+    /// <summary>A parent's name for images whose parent is given to them anyway.</summary>
+    public static ParentLink SomeParent { get; } = new(
+        new Guid("00112233-4455-6677-8899-aabbccddeeff"), null, null, [new ParentPath(ParentPathKind.Relative, "parent.vhdx")]);
 
     private static readonly CancellationToken None = CancellationToken.None;
 

@@ -1,0 +1,51 @@
+using System.CommandLine;
+using Godwit.Api.Disks;
+using Godwit.Storage;
+using Godwit.Storage.Chains;
+
+namespace Godwit.Cli.Disks;
+
+/// <summary>The options of every command that looks for parents.</summary>
+internal sealed class ChainArguments
+{
+    /// <summary>Where Windows' drives and shares are on this computer.</summary>
+    public Option<string[]> PathMap { get; } = new("--path-map")
+    {
+        Description = "Where a drive or share of Windows is here, for parents named by such a path: C:=/srv/c (repeatable)",
+        HelpName = "PREFIX=FOLDER",
+    };
+
+    /// <summary>Takes a parent that is not the one the child recorded.</summary>
+    public Option<bool> IgnoreMismatch { get; } = new("--ignore-parent-mismatch")
+    {
+        Description = "Take a parent that is another one than the child was made from, or was changed since; "
+            + "what is read may be nonsense",
+    };
+
+    /// <summary>Gives a command the options.</summary>
+    public void AddTo(Command command)
+    {
+        command.Add(PathMap);
+        command.Add(IgnoreMismatch);
+    }
+
+    /// <summary>What was typed.</summary>
+    /// <exception cref="UsageException">An entry of the path map is no entry.</exception>
+    public ChainOptions Read(Session session, DiskFormat? format = null, bool readOnly = true)
+    {
+        try
+        {
+            return new ChainOptions
+            {
+                Format = ImageFormats.ToImage(format),
+                ReadOnly = readOnly,
+                Paths = Godwit.Storage.Chains.PathMap.Parse(session.Get(PathMap) ?? []),
+                IgnoreParentMismatch = session.Get(IgnoreMismatch),
+            };
+        }
+        catch (StorageException e) when (e.Kind == StorageErrorKind.InvalidRequest)
+        {
+            throw new UsageException($"--path-map: {e.Reason}");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+using Godwit.Cli.Disks.Foreign;
+using Godwit.Storage;
+using Godwit.Storage.Formats;
+
+namespace Godwit.Cli.Disks;
+
+/// <summary>The disk that <c>disk convert</c> reads: an image of Godwit's own formats, or one that qemu-nbd reads for it.</summary>
+internal sealed class ConvertSource : IAsyncDisposable
+{
+    private readonly IAsyncDisposable _owner;
+
+    private ConvertSource(string path, ConvertFormat format, BlockDevice device, IAsyncDisposable owner)
+    {
+        Path = path;
+        Format = format;
+        Device = device;
+        _owner = owner;
+    }
+
+    /// <summary>The file, absolute.</summary>
+    public string Path { get; }
+
+    /// <summary>What it is.</summary>
+    public ConvertFormat Format { get; }
+
+    /// <summary>What it holds.</summary>
+    public BlockDevice Device { get; }
+
+    /// <summary>Logical sectors in bytes.</summary>
+    public int LogicalSectorSize { get; private init; } = 512;
+
+    /// <summary>Physical sectors in bytes.</summary>
+    public int PhysicalSectorSize { get; private init; } = 4096;
+
+    /// <summary>The disk's identity, where the format has one.</summary>
+    public Guid? Identifier { get; private init; }
+
+    /// <summary>Opens a file for reading.</summary>
+    public static async Task<ConvertSource> OpenAsync(string path, ConvertFormat? format, CancellationToken cancellationToken)
+    {
+        var foreign = format is { Own: null } ? format.Word : format is null ? await ForeignSignatures.DetectAsync(path, cancellationToken) : null;
+        if (foreign is not null)
+        {
+            var export = await ForeignSource.OpenAsync(path, foreign, cancellationToken);
+            return new ConvertSource(path, new ConvertFormat(foreign, null), export.Device, export);
+        }
+
+        var found = await DiskShow.DescribeAsync(path, format?.Own, cancellationToken);
+        var device = await DiskImage.OpenAsync(path, ImageFormats.ToImage(found.Format), readOnly: true, cancellationToken);
+        return new ConvertSource(path, ConvertFormat.Of(found.Format), device, device)
+        {
+            LogicalSectorSize = found.LogicalSectorSize,
+            PhysicalSectorSize = found.PhysicalSectorSize,
+            Identifier = found.Identifier,
+        };
+    }
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync() => _owner.DisposeAsync();
+}

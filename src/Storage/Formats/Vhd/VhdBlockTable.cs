@@ -1,0 +1,138 @@
+using System.Buffers.Binary;
+using Godwit.Storage.Files;
+
+namespace Godwit.Storage.Formats.Vhd;
+
+/// <summary>Where each block is: the block allocation table, in memory and in the file.</summary>
+/// <remarks>VHD specification 1.0, "Block Allocation Table": 32-bit sector numbers, all ones for a block without a place.
+/// Any thread may read at any time without a lock; a block's entry is changed by whoever holds its range. An entry never
+/// crosses a sector, so a power cut leaves the old one or the new one.</remarks>
+internal sealed class VhdBlockTable
+{
+    private const uint Free = uint.MaxValue;
+    private const int EntriesPerWrite = 16 << 10;
+    private readonly IStorageFile _file;
+    private uint[] _entries;
+    private long _unmapCount;
+
+    private VhdBlockTable(IStorageFile file, long offset, uint[] entries)
+    {
+        _file = file;
+        Offset = offset;
+        _entries = entries;
+    }
+
+    /// <summary>Where in the file it is.</summary>
+    public long Offset { get; }
+
+    /// <summary>Blocks of the disk.</summary>
+    public long Count => Volatile.Read(ref _entries).Length;
+
+    /// <summary>Counts blocks that lost their place. A reader that sees the same number before and after reading a block's
+    /// bytes knows that the place was the block's own all the time.</summary>
+    public long UnmapCount => Volatile.Read(ref _unmapCount);
+
+    /// <summary>Byte offset of a block's bitmap, or -1 when it has no place.</summary>
+    public long this[long block] => Volatile.Read(ref Volatile.Read(ref _entries)[block]) is var sector && sector != Free ? (long)sector * VhdFormat.Sector : -1;
+
+    /// <summary>Reads the entries of the disk's blocks.</summary>
+    /// <exception cref="StorageException">Corrupt: the table is not all there. Unsupported: it would not fit in memory.</exception>
+    public static async ValueTask<VhdBlockTable> LoadAsync(
+        IStorageFile file, VhdDynamicHeader header, long blocks, long end, CancellationToken cancellationToken)
+    {
+        var offset = (long)header.TableOffset;
+        if (blocks > header.MaxEntries)
+            throw Corrupt($"the disk has {blocks} blocks, the block table only {header.MaxEntries} entries");
+        if (blocks * sizeof(uint) > end - offset)
+            throw Corrupt($"the block table ({blocks} entries at {offset}) reaches past the end at {end}");
+        if (blocks * sizeof(uint) > VhdFormat.MaxTableLength)
+        {
+            throw new StorageException(StorageErrorKind.Unsupported,
+                $"the block table has {blocks} entries because its blocks have only {header.BlockSize} bytes; this version reads 16,777,216",
+                file.Path, offset, "open");
+        }
+
+        var entries = new uint[blocks];
+        await ReadAsync(file, offset, entries, cancellationToken).ConfigureAwait(false);
+        return new VhdBlockTable(file, offset, entries);
+
+        StorageException Corrupt(string reason) => new(StorageErrorKind.Corrupt, reason, file.Path, offset, "open");
+    }
+
+    /// <summary>The first block from <paramref name="block"/> on that has a place, or <paramref name="end"/>.</summary>
+    public long NextPresent(long block, long end)
+    {
+        if (block >= end)
+            return end;
+        var found = Volatile.Read(ref _entries).AsSpan((int)block, (int)(end - block)).IndexOfAnyExcept(Free);
+        return found < 0 ? end : block + found;
+    }
+
+    /// <summary>Blocks without a place.</summary>
+    public long CountFree() => Volatile.Read(ref _entries).AsSpan().Count(Free);
+
+    /// <summary>Gives a block its place, in the file and then in memory; the bytes and the bitmap are there by now.</summary>
+    public async ValueTask SetAsync(long block, long place)
+    {
+        var bytes = new byte[sizeof(uint)];
+        BinaryPrimitives.WriteUInt32BigEndian(bytes, (uint)(place / VhdFormat.Sector));
+        await _file.WriteAsync(EntryOffset(block), bytes, CancellationToken.None).ConfigureAwait(false);
+        Volatile.Write(ref _entries[block], (uint)(place / VhdFormat.Sector));
+    }
+
+    /// <summary>Takes the places of neighbouring blocks away, in the file and then in memory.</summary>
+    public async ValueTask ClearAsync(long first, long count)
+    {
+        var bytes = new byte[Math.Min(count, EntriesPerWrite) * sizeof(uint)];
+        bytes.AsSpan().Fill(0xff);
+        for (var block = first; block < first + count; block += EntriesPerWrite)
+        {
+            var part = (int)Math.Min(first + count - block, EntriesPerWrite);
+            await _file.WriteAsync(EntryOffset(block), bytes.AsMemory(0, part * sizeof(uint)), CancellationToken.None).ConfigureAwait(false);
+            for (var index = 0; index < part; index++)
+                Volatile.Write(ref _entries[block + index], Free);
+            Interlocked.Add(ref _unmapCount, part);
+        }
+    }
+
+    /// <summary>Whether the file's next entries, up to so many, are free or not written yet.</summary>
+    public async ValueTask<bool> TryPrepareGrowthAsync(long count, CancellationToken cancellationToken)
+    {
+        var more = new uint[count - Count];
+        await ReadAsync(_file, EntryOffset(Count), more, cancellationToken).ConfigureAwait(false);
+        if (more.AsSpan().ContainsAnyExcept(Free, 0u))
+            return false;
+        if (more.AsSpan().ContainsAnyExcept(Free))
+        {
+            var bytes = new byte[more.Length * sizeof(uint)];
+            bytes.AsSpan().Fill(0xff);
+            await _file.WriteAsync(EntryOffset(Count), bytes, cancellationToken).ConfigureAwait(false);
+        }
+
+        return true;
+    }
+
+    /// <summary>Makes room for a larger disk; the new blocks have no place.</summary>
+    public void Grow(long count)
+    {
+        var grown = new uint[count];
+        grown.AsSpan().Fill(Free);
+        _entries.CopyTo(grown, 0);
+        Volatile.Write(ref _entries, grown);
+    }
+
+    /// <summary>Where in the file a block's entry is.</summary>
+    public long EntryOffset(long block) => Offset + (block * sizeof(uint));
+
+    private static async ValueTask ReadAsync(IStorageFile file, long offset, uint[] entries, CancellationToken cancellationToken)
+    {
+        var buffer = new byte[Math.Min(entries.Length, EntriesPerWrite) * sizeof(uint)];
+        for (var first = 0; first < entries.Length; first += EntriesPerWrite)
+        {
+            var part = buffer.AsMemory(0, Math.Min(EntriesPerWrite, entries.Length - first) * sizeof(uint));
+            await file.ReadAsync(offset + ((long)first * sizeof(uint)), part, cancellationToken).ConfigureAwait(false);
+            for (var index = 0; index < part.Length / sizeof(uint); index++)
+                entries[first + index] = BinaryPrimitives.ReadUInt32BigEndian(part.Span[(index * sizeof(uint))..]);
+        }
+    }
+}

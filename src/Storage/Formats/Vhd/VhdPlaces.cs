@@ -1,0 +1,142 @@
+using Godwit.Storage.Files;
+using Godwit.Storage.Formats.Vhdx;
+
+namespace Godwit.Storage.Formats.Vhd;
+
+/// <summary>The places nobody has. One is given out only when a power cut cannot make old bytes show up in it.</summary>
+/// <remarks>
+/// The states are those of docs/design/vhdx.md: <b>freed</b> (the entry that frees it may still be lost), <b>stale</b> (that
+/// entry is stable, the old bytes are there), <b>punched</b> (reads as zeroes, a power cut may bring the bytes back),
+/// <b>clean</b>. The steps ride on flushes that happen anyway. All members may be called from any thread.
+/// </remarks>
+internal sealed class VhdPlaces(IStorageFile file, VhdBlocks blocks)
+{
+    private readonly Lock _gate = new();
+    private readonly Queue<FileRange> _freed = new();
+    private readonly Queue<FileRange> _stale = new();
+    private readonly Queue<FileRange> _punched = new();
+    private readonly Stack<FileRange> _clean = new();
+    private long _freedEver;
+    private long _staleEver;
+    private long _punchedEver;
+    private long _cleanedEver;
+
+    /// <summary>Adds what nobody owned when the file was opened. Its content is unknown.</summary>
+    public void AddGaps(List<FileRange> gaps)
+    {
+        lock (_gate)
+        {
+            foreach (var gap in gaps)
+            {
+                var start = blocks.AlignPlace(gap.Start);
+                if (gap.End - start >= blocks.PlaceLength)
+                    _stale.Enqueue(new FileRange(start, gap.End - start));
+            }
+        }
+    }
+
+    /// <summary>Adds what reads as zeroes after any power cut.</summary>
+    public void AddClean(FileRange range)
+    {
+        lock (_gate)
+            _clean.Push(range);
+    }
+
+    /// <summary>A clean place, or null.</summary>
+    public long? TakeClean()
+    {
+        lock (_gate)
+        {
+            while (_clean.TryPop(out var range))
+            {
+                if (range.Length < blocks.PlaceLength)
+                    continue;
+                if (range.Length >= blocks.Step + blocks.PlaceLength)
+                    _clean.Push(new FileRange(range.Start + blocks.Step, range.Length - blocks.Step));
+                return range.Start;
+            }
+
+            return null;
+        }
+    }
+
+    /// <summary>Takes back the place of a block whose entry has just been cleared.</summary>
+    public void Free(long place)
+    {
+        lock (_gate)
+        {
+            _freed.Enqueue(new FileRange(place, blocks.PlaceLength));
+            _freedEver++;
+        }
+    }
+
+    /// <summary>Takes back a place that was handed out but never got into the table.</summary>
+    public void GiveBack(long place)
+    {
+        lock (_gate)
+            _stale.Enqueue(new FileRange(place, blocks.PlaceLength));
+    }
+
+    /// <summary>To be called before a barrier.</summary>
+    public (long Freed, long Punched) Mark()
+    {
+        lock (_gate)
+            return (_freedEver, _punchedEver);
+    }
+
+    /// <summary>To be called after the barrier: what was freed is stale now, what was punched is clean.</summary>
+    public void Settle((long Freed, long Punched) mark)
+    {
+        lock (_gate)
+        {
+            for (; _staleEver < mark.Freed; _staleEver++)
+                _stale.Enqueue(_freed.Dequeue());
+            for (; _cleanedEver < mark.Punched; _cleanedEver++)
+                _clean.Push(_punched.Dequeue());
+        }
+    }
+
+    /// <summary>Punches stale places. Gives their disk space back as well.</summary>
+    /// <param name="limit">Stops after about this many bytes, so that one flush does not take too long.</param>
+    /// <returns>Something was punched: the next barrier has something to do.</returns>
+    public async ValueTask<bool> PunchStaleAsync(long limit)
+    {
+        var any = false;
+        while (limit > 0 && TakeStale(limit) is FileRange range)
+        {
+            limit -= range.Length;
+            try
+            {
+                await file.PunchHoleAsync(range.Start, Math.Min(range.Length, file.Length - range.Start), CancellationToken.None).ConfigureAwait(false);
+            }
+            catch (StorageException)
+            {
+                // Only free space is concerned: it stays unused until the next open, nothing else is lost.
+                continue;
+            }
+
+            any = true;
+            lock (_gate)
+            {
+                _punched.Enqueue(range);
+                _punchedEver++;
+            }
+        }
+
+        return any;
+    }
+
+    private FileRange? TakeStale(long limit)
+    {
+        lock (_gate)
+        {
+            if (!_stale.TryDequeue(out var range))
+                return null;
+            var part = Math.Max(1, limit / blocks.Step) * blocks.Step;
+            if (range.Length <= part || range.Length - part < blocks.PlaceLength)
+                return range;
+            _stale.Enqueue(new FileRange(range.Start + part, range.Length - part));
+            return new FileRange(range.Start, part);
+        }
+    }
+}

@@ -1,0 +1,152 @@
+using Godwit.Storage.Chains;
+using Godwit.Storage.Decorators;
+using Godwit.Storage.Files;
+using Godwit.Storage.Formats;
+
+namespace Godwit.Storage.Operations;
+
+/// <summary>Merges a range of layers into the one below them: afterwards the lower one reads like the upper one did.</summary>
+/// <remarks>
+/// <para>Safe at any instant. While layers are copied down the chain reads the same with every byte that has been copied, because
+/// the upper layers still cover it, and the target keeps the identity its child recorded. Then, in this order: the layer above
+/// gets its new parent, the target takes the merged layer's identity (VHDX only; a VHD's does not tell its content), the merged
+/// files go, the uppermost first. Killed before that, the same call again finishes; killed while several files go, those left
+/// have no reader any more and say so when opened (their parent is another one now).</para>
+/// <para>One run per object.</para>
+/// </remarks>
+public sealed class ChainMerge
+{
+    private readonly ChainOptions _options;
+    private readonly ChainMergePlan _plan;
+
+    private ChainMerge(ChainOptions options, ChainMergePlan plan)
+    {
+        _options = options;
+        _plan = plan;
+    }
+
+    /// <summary>The layers that will be gone, uppermost first.</summary>
+    public IReadOnlyList<ChainLayer> Merged => _plan.Merged;
+
+    /// <summary>The layer that will read like the uppermost merged one.</summary>
+    public ChainLayer Target => _plan.Target;
+
+    /// <summary>The layer that will get the target as its parent; null when the uppermost merged layer is the leaf.</summary>
+    public ChainLayer? Above => _plan.Above;
+
+    /// <summary>Told before each step is done, so that tests can end the run there.</summary>
+    internal Action<string>? BeforeStep { get; set; }
+
+    /// <summary>Looks at the chain and says what a merge would do. Changes nothing.</summary>
+    /// <param name="leaf">The image whose chain it is; the whole chain is checked.</param>
+    /// <param name="top">The uppermost layer to merge; the leaf itself when null.</param>
+    /// <param name="into">The layer to merge into, anywhere below; the parent of <paramref name="top"/> when null.</param>
+    /// <param name="options">How to find the layers.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <exception cref="StorageException">InvalidRequest: no such layers in this chain, or the target is larger; or the chain
+    /// cannot be opened.</exception>
+    public static async ValueTask<ChainMerge> PlanAsync(
+        string leaf, string? top, string? into, ChainOptions options, CancellationToken cancellationToken) =>
+        new(options, await ChainMergePlan.MakeAsync(leaf, top, into, options, cancellationToken).ConfigureAwait(false));
+
+    /// <summary>Refuses when other images in the folders of the merged layers and of the target would lose their parent.</summary>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <exception cref="StorageException">InvalidRequest, naming one of them.</exception>
+    public async ValueTask RequireNoOtherChildrenAsync(CancellationToken cancellationToken)
+    {
+        var touched = Merged.Append(Target).Select(layer => layer.Path).ToHashSet();
+        var own = Merged.Select(layer => layer.Path).Append(Above?.Path ?? "").ToHashSet();
+        foreach (var folder in touched.Select(path => Path.GetDirectoryName(path)!).Distinct())
+        {
+            foreach (var file in Directory.EnumerateFiles(folder).Where(file => !own.Contains(file)))
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                if (await ChildImage.FindParentAsync(file, _options.Paths, cancellationToken).ConfigureAwait(false) is string parent
+                    && touched.Contains(parent))
+                {
+                    throw new StorageException(
+                        StorageErrorKind.InvalidRequest,
+                        $"{file} has it as its parent too and would become unreadable; merge or convert that one first",
+                        parent,
+                        operation: "merge");
+                }
+            }
+        }
+    }
+
+    /// <summary>Does it.</summary>
+    /// <param name="progress">Told now and then.</param>
+    /// <param name="cancellationToken">Stops the copying; the chain reads as before. Ignored once the copy is whole.</param>
+    /// <exception cref="StorageException">A layer failed or the target's file system is full. The chain reads as before.</exception>
+    public async ValueTask RunAsync(Action<OperationProgress> progress, CancellationToken cancellationToken)
+    {
+        if (!_plan.IsCopied)
+        {
+            BeforeStep?.Invoke("copy");
+            await CopyDownAsync(progress, cancellationToken).ConfigureAwait(false);
+            BeforeStep?.Invoke("relink");
+            if (Above is ChainLayer above)
+                await RelinkAsync(above).ConfigureAwait(false);
+        }
+
+        BeforeStep?.Invoke("identity");
+        if (LayerFormats.RecordsContent(Target.Description.Format))
+            await LayerLinks.SetLinkageAsync(Target.Path, Merged[0].Description.Linkage!.Value).ConfigureAwait(false);
+
+        foreach (var layer in Merged)
+        {
+            BeforeStep?.Invoke("remove");
+            LocalFolder.Remove(layer.Path);
+            LocalFolder.Sync(Path.GetDirectoryName(layer.Path)!);
+        }
+    }
+
+    private async ValueTask CopyDownAsync(Action<OperationProgress> progress, CancellationToken cancellationToken)
+    {
+        var target = await LayerLinks.OpenKeepingLinkageAsync(Target.Path, _options, cancellationToken).ConfigureAwait(false);
+        await using (target.ConfigureAwait(false))
+        {
+            var source = await OpenMergedAsync(target, cancellationToken).ConfigureAwait(false);
+            await using (source.ConfigureAwait(false))
+            {
+                if (target.Length < source.Length)
+                    await target.ResizeAsync(source.Length, cancellationToken).ConfigureAwait(false);
+                await new LayerCopy(source, target, Merged.Count, progress).RunAsync(cancellationToken).ConfigureAwait(false);
+                await target.FlushAsync(cancellationToken).ConfigureAwait(false);
+            }
+        }
+    }
+
+    /// <summary>The merged layers on top of the target, which is open for writing already.</summary>
+    private async ValueTask<BlockDevice> OpenMergedAsync(BlockDevice target, CancellationToken cancellationToken)
+    {
+        BlockDevice device = new BorrowedDisk(target);
+        foreach (var layer in Merged.Reverse())
+        {
+            var file = LocalFile.Open(layer.Path, readOnly: true);
+            try
+            {
+                device = await LayerFormats.OpenAsync(
+                    file, layer.Description.Format, device, keepsLinkage: true, cancellationToken).ConfigureAwait(false);
+            }
+            catch
+            {
+                await file.DisposeAsync().ConfigureAwait(false);
+                await device.DisposeAsync().ConfigureAwait(false);
+                throw;
+            }
+        }
+
+        return device;
+    }
+
+    private async ValueTask RelinkAsync(ChainLayer above)
+    {
+        var link = ChildImage.LinkTo(above.Path, Target) with { Linkage = ChainMergePlan.LinkageAbove(_plan) };
+
+        // Both identities: the one the target gets next and the one it has now.
+        if (link.Linkage != Target.Description.Linkage)
+            link = link with { Alternate = Target.Description.Linkage };
+        await LayerLinks.SetParentAsync(above.Path, above.Description.Format, link, CancellationToken.None).ConfigureAwait(false);
+    }
+}

@@ -1,0 +1,176 @@
+using System.Text.Json;
+using Godwit.Cli;
+using Godwit.Storage;
+using Godwit.Storage.Formats;
+using Godwit.Testing;
+using Xunit;
+
+namespace Godwit.ControlPlane.Tests.Cli;
+
+/// <summary>Differencing disks on the command line, as an administrator with a folder of checkpoints uses them.</summary>
+public sealed class DiskChainCommandTests : IDisposable
+{
+    private const int Size = 8 << 20;
+    private readonly TempFolder _folder = new();
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public void Dispose() => _folder.Dispose();
+
+    [Theory(Timeout = 60_000)]
+    [InlineData("vhdx", "Vhdx")]
+    [InlineData("vhd", "Vhd")]
+    public async Task A_chain_is_made_shown_mapped_and_checked(string extension, string format)
+    {
+        await MakeChainAsync(extension);
+        var info = await RunAsync(0, "info", $"leaf.{extension}");
+        Assert.Contains($"\n{At($"leaf.{extension}")}  {extension}-differencing, 8 MiB, ", info.Out, StringComparison.Ordinal);
+        Assert.Contains($"\n└─ {At($"middle.{extension}")}  {extension}-differencing, 8 MiB, ", info.Out, StringComparison.Ordinal);
+        Assert.Contains($"\n   └─ {At($"base.{extension}")}  {extension}, 8 MiB, ", info.Out, StringComparison.Ordinal);
+
+        var json = JsonDocument.Parse((await RunAsync(0, "info", $"leaf.{extension}", "--json")).Out).RootElement;
+        Assert.Equal($"{format}Differencing", json.GetProperty("format").GetString());
+        Assert.Equal($@".\middle.{extension}", json.GetProperty("parent").GetProperty("paths")[0].GetString());
+        Assert.Equal(
+            [At($"leaf.{extension}"), At($"middle.{extension}"), At($"base.{extension}")],
+            json.GetProperty("chain").EnumerateArray().Select(layer => layer.GetProperty("path").GetString()));
+
+        var map = JsonDocument.Parse((await RunAsync(0, "map", $"leaf.{extension}", "--json")).Out).RootElement.EnumerateArray()
+            .Where(run => run.GetProperty("kind").GetString() == "Data")
+            .Select(run => (run.GetProperty("offset").GetInt64(), run.GetProperty("layer").GetInt32(), run.GetProperty("path").GetString()));
+        Assert.Equal(
+            [(0, 2, At($"base.{extension}")), (1 << 20, 1, At($"middle.{extension}")), (2 << 20, 0, At($"leaf.{extension}"))], map);
+        var table = (await RunAsync(0, "map", $"leaf.{extension}")).Out;
+        Assert.Matches($@"(?m)^ *1048576 +65536  Data  1 {At($"middle.{extension}")}$", table);
+
+        var check = await RunAsync(0, "check", $"leaf.{extension}");
+        foreach (var layer in new[] { "leaf", "middle", "base" })
+            Assert.Contains($"{At($"{layer}.{extension}")}: no errors found\n", check.Error, StringComparison.Ordinal);
+    }
+
+    [Theory(Timeout = 60_000)]
+    [InlineData("vhdx")]
+    [InlineData("vhd")]
+    public async Task A_missing_parent_is_not_found_and_then_found_by_map_or_set_parent(string extension)
+    {
+        await MakeChainAsync(extension);
+        Directory.CreateDirectory(At("away"));
+        File.Move(At($"base.{extension}"), At($"away/base.{extension}"));
+        var info = await RunAsync(ExitCode.NotFound, "info", $"leaf.{extension}");
+        Assert.Contains($"tried {At($"base.{extension}")}", info.Error, StringComparison.Ordinal);
+        Assert.Contains("godwit disk set-parent", info.Error, StringComparison.Ordinal);
+        Assert.StartsWith("Path: ", info.Out, StringComparison.Ordinal);
+        var check = await RunAsync(ExitCode.Failed, "check", $"leaf.{extension}");
+        Assert.Contains("its parent was not found", check.Out, StringComparison.Ordinal);
+
+        var mapped = await RunAsync(0, "info", $"leaf.{extension}", "--path-map", $".={At("away")}");
+        Assert.Contains($"└─ {At($"away/base.{extension}")}", mapped.Out, StringComparison.Ordinal);
+        await RunAsync(0, "set-parent", $"middle.{extension}", $"away/base.{extension}");
+        Assert.Contains($"└─ {At($"away/base.{extension}")}", (await RunAsync(0, "info", $"leaf.{extension}")).Out, StringComparison.Ordinal);
+    }
+
+    [Theory(Timeout = 60_000)]
+    [InlineData("vhdx")]
+    [InlineData("vhd")]
+    public async Task A_middle_layer_is_merged_after_a_dry_run(string extension)
+    {
+        await MakeChainAsync(extension);
+        var before = await ReadAsync($"leaf.{extension}");
+        string[] command = ["merge", $"middle.{extension}", "--leaf", $"leaf.{extension}"];
+        var dry = await RunAsync(0, [.. command, "--dry-run"]);
+        Assert.Contains($"would be removed: {At($"middle.{extension}")}\n", dry.Error, StringComparison.Ordinal);
+        Assert.True(File.Exists(At($"middle.{extension}")));
+        var json = JsonDocument.Parse((await RunAsync(0, [.. command, "--json"])).Out).RootElement;
+        Assert.Equal(At($"base.{extension}"), json.GetProperty("target").GetString());
+        Assert.False(File.Exists(At($"middle.{extension}")));
+        Assert.Equal(before, await ReadAsync($"leaf.{extension}"));
+        await RunAsync(0, "check", $"leaf.{extension}");
+    }
+
+    [Theory(Timeout = 60_000)]
+    [InlineData("vhdx")]
+    [InlineData("vhd")]
+    public async Task A_layer_other_images_need_is_not_merged_without_a_word(string extension)
+    {
+        await MakeChainAsync(extension);
+        await RunAsync(0, "create", $"other.{extension}", "--parent", $"middle.{extension}");
+        var refused = await RunAsync(ExitCode.Failed, "merge", $"leaf.{extension}");
+        Assert.Contains(At($"other.{extension}"), refused.Error, StringComparison.Ordinal);
+        Assert.True(File.Exists(At($"leaf.{extension}")));
+        await RunAsync(0, "merge", $"leaf.{extension}", "--orphan-children");
+        Assert.False(File.Exists(At($"leaf.{extension}")));
+    }
+
+    [Theory(Timeout = 60_000)]
+    [InlineData("vhdx")]
+    [InlineData("vhd")]
+    public async Task A_rebased_layer_reads_the_same_over_its_new_parent(string extension)
+    {
+        await MakeChainAsync(extension);
+        var before = await ReadAsync($"leaf.{extension}");
+        var json = JsonDocument.Parse((await RunAsync(0, "rebase", $"leaf.{extension}", $"base.{extension}", "--json")).Out).RootElement;
+        Assert.Equal(65_536, json.GetProperty("writtenBytes").GetInt64());
+        File.Delete(At($"middle.{extension}"));
+        Assert.Equal(before, await ReadAsync($"leaf.{extension}"));
+    }
+
+    [Theory(Timeout = 60_000)]
+    [InlineData("create x.vhdx --format vhdx --subtype differencing --size 1G", "a differencing disk needs --parent")]
+    [InlineData("create x.vhdx --parent base.vhdx --sector-size 4096", "--sector-size: a differencing disk has its parent's sectors")]
+    [InlineData("create x.img --format raw --subtype fixed --size 1G", "--subtype: a raw file has none")]
+    [InlineData("info base.vhdx --path-map C:", "--path-map: \"C:\" does not map a drive or share to a folder")]
+    public async Task A_wrong_command_line_is_told(string line, string error)
+    {
+        await RunAsync(0, "create", "base.vhdx", "--size", "8M");
+        Assert.Contains(error, (await RunAsync(ExitCode.Usage, line.Split(' '))).Error, StringComparison.Ordinal);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_raw_file_is_no_parent_and_a_child_is_not_smaller()
+    {
+        await RunAsync(0, "create", "base.img", "--size", "8M", "--format", "raw");
+        Assert.Contains("raw file", (await RunAsync(ExitCode.Failed, "create", "x.vhdx", "--parent", "base.img")).Error, StringComparison.Ordinal);
+        await RunAsync(0, "create", "base.vhdx", "--size", "8M");
+        Assert.Contains(
+            "smaller than the parent's",
+            (await RunAsync(ExitCode.Failed, "create", "x.vhdx", "--parent", "base.vhdx", "--size", "4M")).Error,
+            StringComparison.Ordinal);
+        Assert.False(File.Exists(At("x.vhdx")));
+    }
+
+    private string At(string name) => Path.Combine(_folder.Path, name);
+
+    /// <summary>Three layers, each with 64 KiB of its own at its own MiB.</summary>
+    private async Task MakeChainAsync(string extension)
+    {
+        string[] names = ["base", "middle", "leaf"];
+        await RunAsync(0, "create", $"base.{extension}", "--size", "8M", "--format", extension);
+        for (var layer = 0; layer < names.Length; layer++)
+        {
+            var path = $"{names[layer]}.{extension}";
+            if (layer > 0)
+                await RunAsync(0, "create", path, "--parent", $"{names[layer - 1]}.{extension}");
+            var bytes = new byte[65_536];
+            new Random(layer + 1).NextBytes(bytes);
+            await using var device = await DiskImage.OpenAsync(At(path), null, readOnly: false, Token);
+            Assert.Equal(Size, device.Length);
+            await device.WriteAsync((long)layer << 20, bytes, WriteFlags.None, Token);
+        }
+    }
+
+    private async Task<byte[]> ReadAsync(string name)
+    {
+        await using var device = await DiskImage.OpenAsync(At(name), null, readOnly: true, Token);
+        var content = new byte[device.Length];
+        await device.ReadAsync(0, content, Token);
+        return content;
+    }
+
+    private async Task<CliResult> RunAsync(int code, params string[] arguments)
+    {
+        using var run = new CliRun { Folder = _folder.Path };
+        var result = await run.RunAsync(["disk", .. arguments]);
+        Assert.True(code == result.Code, $"exit code {result.Code} instead of {code}: {result.Out}{result.Error}");
+        return result;
+    }
+}

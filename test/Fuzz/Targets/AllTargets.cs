@@ -1,0 +1,17 @@
+using Godwit.Fuzz.Engine;
+
+namespace Godwit.Fuzz.Targets;
+
+/// <summary>Every target; a new one is added here and in docs/design/fuzzing.md.</summary>
+internal static class AllTargets
+{
+    /// <summary>New ones in the order of docs/design/fuzzing.md.</summary>
+    public static IReadOnlyList<FuzzTarget> Create() =>
+    [
+        new VhdxHeaderTarget(),
+        new VhdxRegionTarget(),
+        new VhdxMetadataTarget(),
+        new VhdxBatTarget(),
+        new VhdxLogTarget(),
+    ];
+}

@@ -1,0 +1,99 @@
+using System.Buffers.Binary;
+using Godwit.Fuzz.Engine;
+using Godwit.Storage.Formats.Vhdx;
+using Godwit.Testing.Files;
+
+namespace Godwit.Fuzz.Targets;
+
+/// <summary>A target that attacks a structure of VHDX.</summary>
+internal abstract class VhdxTarget : FuzzTarget
+{
+    private const int ChecksumAt = 4;
+
+    // The log of every image is here; a changed header may name another one, whose checksums are nobody's business then.
+    private const long LogOffset = 1 << 20;
+    private static readonly Guid Boot = new("0f0e0d0c-0b0a-0908-0706-050403020100");
+
+    private static readonly (long Offset, int Length)[] Checked =
+    [
+        (VhdxFormat.FirstHeaderOffset, VhdxHeader.Length),
+        (VhdxFormat.SecondHeaderOffset, VhdxHeader.Length),
+        (VhdxFormat.FirstRegionTableOffset, VhdxFormat.RegionTableLength),
+        (VhdxFormat.SecondRegionTableOffset, VhdxFormat.RegionTableLength),
+    ];
+
+    private readonly DiskExercise _exercise = new(
+        async (file, readOnly) =>
+            await VhdxDisk.OpenAsync(file, new VhdxOpenOptions { ReadOnly = readOnly, BootId = Boot, NewGuid = VhdxImages.Guids() }, CancellationToken.None),
+        file => VhdxCheck.RunAsync(file, CancellationToken.None));
+
+    protected override ValueTask ExerciseAsync(MemoryFile file, Signals signals) => _exercise.RunAsync(file, signals);
+
+    protected override async ValueTask SealAsync(MemoryFile file, FuzzImage image, FuzzInput input)
+    {
+        foreach (var (offset, length) in Checked)
+        {
+            if (input.Touches(offset, length) && offset + length <= file.Length)
+                await SealStructureAsync(file, offset, length);
+        }
+
+        if (input.Touches(LogOffset, VhdxImages.LogLength) && LogOffset + VhdxImages.LogLength <= file.Length)
+            await SealLogAsync(file, repeats: input.Seals.HasFlag(Seals.Repeats));
+    }
+
+    private static async ValueTask SealStructureAsync(MemoryFile file, long offset, int length)
+    {
+        var bytes = await file.ReadBytesAsync(offset, length);
+        var checksum = new byte[sizeof(uint)];
+        BinaryPrimitives.WriteUInt32LittleEndian(checksum, Crc32C.OfStructure(bytes, ChecksumAt));
+        await file.WriteAsync(offset + ChecksumAt, checksum, CancellationToken.None);
+    }
+
+    /// <summary>Puts every entry of the log right that says where it ends.</summary>
+    private static async ValueTask SealLogAsync(MemoryFile file, bool repeats)
+    {
+        var log = await file.ReadBytesAsync(LogOffset, VhdxImages.LogLength);
+        for (var at = 0; at < log.Length; at += VhdxFormat.PageSize)
+        {
+            if (BinaryPrimitives.ReadUInt32LittleEndian(log.AsSpan(at)) == VhdxFormat.LogEntrySignature)
+                SealEntry(log, at, repeats);
+        }
+
+        await file.WriteAsync(LogOffset, log, CancellationToken.None);
+    }
+
+    private static void SealEntry(byte[] log, int at, bool repeats)
+    {
+        var length = BinaryPrimitives.ReadUInt32LittleEndian(log.AsSpan(at + 8));
+        if (length < VhdxFormat.PageSize || length > log.Length || length % VhdxFormat.PageSize != 0)
+            return;
+
+        // Straightened out, because an entry may run around the end of the log.
+        var entry = new byte[length];
+        var first = (int)Math.Min(length, log.Length - at);
+        log.AsSpan(at, first).CopyTo(entry);
+        log.AsSpan(0, (int)length - first).CopyTo(entry.AsSpan(first));
+        if (repeats)
+            RepeatSequence(entry);
+        BinaryPrimitives.WriteUInt32LittleEndian(entry.AsSpan(ChecksumAt), Crc32C.OfStructure(entry, ChecksumAt));
+        entry.AsSpan(0, first).CopyTo(log.AsSpan(at));
+        entry.AsSpan(first).CopyTo(log);
+    }
+
+    /// <summary>Writes the entry's sequence number into its descriptors and data sectors.</summary>
+    private static void RepeatSequence(byte[] entry)
+    {
+        var sequence = BinaryPrimitives.ReadUInt64LittleEndian(entry.AsSpan(16));
+        var count = BinaryPrimitives.ReadUInt32LittleEndian(entry.AsSpan(24));
+        var end = VhdxLogEntryHeader.Size;
+        for (; count > 0 && end + VhdxLogEntryHeader.DescriptorSize <= entry.Length; count--, end += VhdxLogEntryHeader.DescriptorSize)
+            BinaryPrimitives.WriteUInt64LittleEndian(entry.AsSpan(end + 24), sequence);
+        for (var at = (int)VhdxFormat.AlignUp(end, VhdxFormat.PageSize); at < entry.Length; at += VhdxFormat.PageSize)
+        {
+            var sector = entry.AsSpan(at, VhdxFormat.PageSize);
+            BinaryPrimitives.WriteUInt32LittleEndian(sector, VhdxFormat.DataSectorSignature);
+            BinaryPrimitives.WriteUInt32LittleEndian(sector[4..], (uint)(sequence >> 32));
+            BinaryPrimitives.WriteUInt32LittleEndian(sector[^4..], (uint)sequence);
+        }
+    }
+}

@@ -1,0 +1,166 @@
+using Godwit.Storage.Chains;
+using Godwit.Storage.Formats.Vhd;
+using Godwit.Testing.Disks;
+using Godwit.Testing.Files;
+using Xunit;
+using static Godwit.Storage.Tests.Formats.Vhd.VhdSample;
+
+namespace Godwit.Storage.Tests.Formats.Vhd;
+
+/// <summary>Changes of the whole file, cut off after every event: a larger disk, another parent.</summary>
+public sealed class VhdGrowthTests
+{
+    private const int OldSize = (3 * MiB) + 512;
+    private const int NewSize = (5 * MiB) + 1024;
+    private static readonly CancellationToken None = CancellationToken.None;
+
+    [Theory(Timeout = 60_000)]
+    [InlineData((int)VhdKind.Fixed)]
+    [InlineData((int)VhdKind.Dynamic)]
+    [InlineData((int)VhdKind.Differencing)]
+    public async Task A_growth_that_is_cut_off_leaves_the_old_size_or_the_new_one_and_zeroes_in_the_new_part(int kind)
+    {
+        var start = new MemoryFile(path: "grow.vhd");
+        var options = new VhdCreateOptions { Size = OldSize, BlockSize = 512 << 10, Fixed = kind == (int)VhdKind.Fixed, Parent = kind == (int)VhdKind.Differencing ? Parent : null };
+        await VhdDisk.CreateAsync(start, options, None);
+        var content = Pattern(1, OldSize);
+        BlockDevice? OpenParent() => options.Parent is null ? null : ParentOf(new byte[OldSize]);
+        await using (var disk = await OpenAsync(start.Reopen(), parent: OpenParent()))
+            await disk.WriteAsync(0, content, WriteFlags.None, None);
+
+        var file = new CrashFile(start.Reopen());
+        await using (var disk = await OpenAsync(file, parent: OpenParent()))
+            await disk.ResizeAsync(NewSize, None);
+        var sizes = new HashSet<long>();
+        for (var events = 0; events <= file.EventCount; events++)
+        {
+            foreach (var image in ImagesAfter(file, events))
+            {
+                foreach (var readOnly in new[] { true, false })
+                {
+                    await using var disk = await OpenAsync(image.Reopen(readOnly), parent: OpenParent());
+                    Assert.Contains(disk.Length, new long[] { OldSize, NewSize });
+                    sizes.Add(disk.Length);
+                    var found = await ReadAsync(disk, 0, (int)disk.Length);
+                    Assert.True(found.AsSpan(0, OldSize).SequenceEqual(content), $"{image.Path}, event {events}");
+                    Assert.False(found.AsSpan(OldSize).ContainsAnyExcept((byte)0), $"{image.Path}, event {events}: the new part is not zero");
+                }
+
+                await GrowAgainAsync(image, OpenParent(), content);
+            }
+        }
+
+        Assert.Equal(2, sizes.Count);
+        Assert.True((await VhdCheck.RunAsync(file.Reopen(), None)) is { Errors: 0, Warnings: 0 });
+    }
+
+    /// <summary>What a crash left is a disk like any other: it grows and is written to its end.</summary>
+    private static async Task GrowAgainAsync(MemoryFile image, BlockDevice? parent, byte[] content)
+    {
+        await using (var disk = await OpenAsync(image.Reopen(), parent: parent))
+        {
+            await disk.ResizeAsync(NewSize + MiB, None);
+            await disk.WriteAsync(NewSize + MiB - 512, content.AsMemory(0, 512), WriteFlags.None, None);
+        }
+
+        var report = await VhdCheck.RunAsync(image.Reopen(), None);
+        Assert.True(report is { Errors: 0, Warnings: 0 }, string.Join("; ", report.Findings));
+        await using var again = await OpenAsync(image.Reopen(), parent: parent is null ? null : ParentOf(new byte[OldSize]));
+        var found = await ReadAsync(again, 0, NewSize + MiB);
+        Assert.True(found.AsSpan(0, OldSize).SequenceEqual(content));
+        Assert.False(found.AsSpan(OldSize..^512).ContainsAnyExcept((byte)0));
+        Assert.True(found.AsSpan(NewSize + MiB - 512).SequenceEqual(content.AsSpan(0, 512)));
+    }
+
+    [Fact(Timeout = 20_000)]
+    public async Task A_disk_whose_table_has_no_room_says_what_to_do()
+    {
+        // 128 entries fill the first sector of the table, and the first block lies behind it.
+        await using var disk = await OpenAsync(await CreateAsync(64L * MiB));
+        await disk.WriteAsync(0, Pattern(1, 512), WriteFlags.None, None);
+        var error = await Assert.ThrowsAsync<StorageException>(() => disk.ResizeAsync(64L * MiB * 1024, None).AsTask());
+        Assert.Equal(StorageErrorKind.Unsupported, error.Kind);
+        Assert.Contains("copy the disk", error.Reason, StringComparison.Ordinal);
+        Assert.Equal(64L * MiB, disk.Length);
+        Assert.Equal(Pattern(1, 512), await ReadAsync(disk, 0, 512));
+    }
+
+    [Fact(Timeout = 20_000)]
+    public async Task A_child_smaller_than_its_parent_does_not_grow_into_the_parents_bytes()
+    {
+        await using var disk = await OpenAsync(await CreateChildAsync(4 * MiB), parent: new ReferenceDisk(8 * MiB));
+        var error = await Assert.ThrowsAsync<StorageException>(() => disk.ResizeAsync(6 * MiB, None).AsTask());
+        Assert.Equal(StorageErrorKind.Unsupported, error.Kind);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task Another_parent_is_written_whole_or_not_at_all()
+    {
+        var start = await CreateChildAsync();
+        await using (var disk = await OpenAsync(start.Reopen(), parent: new ReferenceDisk(8 * MiB)))
+            await disk.WriteAsync(MiB, Pattern(1, 8192), WriteFlags.None, None);
+        var other = new ParentLink(Guid.NewGuid(), null, Parent.Modified!.Value.AddDays(1),
+            [new ParentPath(ParentPathKind.Relative, new string('x', 700)), new ParentPath(ParentPathKind.Absolute, "/srv/vms/other.vhd")]);
+        var file = new CrashFile(start.Reopen());
+        await VhdDisk.SetParentAsync(file, other, "other.vhd", None);
+        List<ParentPath> otherPaths = [.. other.Paths, new ParentPath(ParentPathKind.Name, "other.vhd")];
+        var seen = new HashSet<Guid>();
+        for (var events = 0; events <= file.EventCount; events++)
+        {
+            foreach (var image in ImagesAfter(file, events))
+            {
+                var link = (await VhdDisk.DescribeAsync(image.Reopen(), None)).Parent!;
+                seen.Add(link.Linkage);
+                Assert.Contains(link.Linkage, new[] { Parent.Linkage, other.Linkage });
+                Assert.Equal(link.Linkage == other.Linkage ? otherPaths : Parent.Paths, link.Paths);
+                await WriteThenLoseTheEndAsync(image);
+
+                // And once more, from whatever state this is.
+                await VhdDisk.SetParentAsync(image.Reopen(), Parent, "base.vhd", None);
+                var again = await VhdDisk.DescribeAsync(image.Reopen(), None);
+                Assert.Equal((Parent.Linkage, Parent.Modified), (again.Parent!.Linkage, again.Parent.Modified));
+                Assert.Equal(Parent.Paths, again.Parent.Paths);
+                Assert.Equal(0, (await VhdCheck.RunAsync(image.Reopen(), None)).Errors);
+            }
+        }
+
+        Assert.Equal(2, seen.Count);
+        Assert.Empty((await VhdCheck.RunAsync(file.Reopen(), None)).Findings);
+        Assert.Equal(512ul, VhdFooter.TryParse(start.ToArray().AsSpan(0, 512), out _)!.DataOffset);
+    }
+
+    [Fact(Timeout = 20_000)]
+    public async Task Only_a_child_has_a_parent_to_be_set()
+    {
+        var error = await Assert.ThrowsAsync<StorageException>(async () => await VhdDisk.SetParentAsync(await CreateAsync(), Parent, "base.vhd", None));
+        Assert.Equal(StorageErrorKind.InvalidRequest, error.Kind);
+        var child = await CreateChildAsync();
+        await Assert.ThrowsAsync<StorageException>(async () => await VhdDisk.SetParentAsync(child, Parent, new string('x', 257), None));
+        Assert.Equal(Parent.Paths, (await VhdDisk.DescribeAsync(child, None)).Parent!.Paths);
+    }
+
+    private static async Task WriteThenLoseTheEndAsync(MemoryFile image)
+    {
+        await using (var disk = await OpenAsync(image.Reopen(), parent: new ReferenceDisk(8 * MiB)))
+        {
+            Assert.Equal(Pattern(1, 8192), await ReadAsync(disk, MiB, 8192));
+            await disk.WriteAsync(3 * MiB, Pattern(2, 8192), WriteFlags.None, None);
+        }
+
+        // A writer has been there, so the copy must do on its own.
+        await image.Reopen().SetLengthAsync(image.Length + 5000, None);
+        await using var again = await OpenAsync(image.Reopen(), parent: new ReferenceDisk(8 * MiB));
+        Assert.Equal(Pattern(1, 8192), await ReadAsync(again, MiB, 8192));
+        Assert.Equal(Pattern(2, 8192), await ReadAsync(again, 3 * MiB, 8192));
+    }
+
+    private static IEnumerable<MemoryFile> ImagesAfter(CrashFile file, int events)
+    {
+        yield return file.AfterKill(events);
+        yield return file.AfterPowerCut(events, PowerCut.FlushedOnly);
+        for (var draw = 0; draw < 6; draw++)
+            yield return file.AfterPowerCut(events, PowerCut.RandomSubset, (events * 6) + draw);
+        if (events < file.EventCount)
+            yield return file.AfterKillInside(events, events);
+    }
+}

@@ -1,0 +1,71 @@
+using Godwit.Storage.Chains;
+using Godwit.Storage.Operations;
+using Godwit.Storage.Tests.Chains;
+using Xunit;
+
+namespace Godwit.Storage.Tests.Operations;
+
+public sealed class ChainRebaseTests
+{
+    private static readonly CancellationToken None = CancellationToken.None;
+
+    [Theory(Timeout = 60_000)]
+    [InlineData("VHDX", 0)]
+    [InlineData("VHDX", 1)]
+    [InlineData("VHD", 0)]
+    [InlineData("VHD", 1)]
+    public async Task A_layer_gets_a_parent_further_down_and_reads_the_same(string family, int parent)
+    {
+        using var files = await ChainFiles.CreateAsync(family, 4, seed: 30 + parent);
+        var written = await new ChainRebase(files.Leaf, files.Paths[parent], new ChainOptions()).RunAsync(_ => { }, None);
+        Assert.True(written > 0);
+        for (var layer = parent + 1; layer < 3; layer++)
+            File.Delete(files.Paths[layer]);
+        Assert.Equal(files.Contents[^1], await ChainFiles.ReadAsync(files.Leaf));
+    }
+
+    [Theory(Timeout = 60_000)]
+    [InlineData("VHDX")]
+    [InlineData("VHD")]
+    public async Task A_layer_gets_a_stranger_as_its_parent_and_reads_the_same(string family)
+    {
+        using var files = await ChainFiles.CreateAsync(family, 3, seed: 40);
+        using var others = await ChainFiles.CreateAsync(family, 2, seed: 41);
+        await new ChainRebase(files.Leaf, others.Leaf, new ChainOptions()).RunAsync(_ => { }, None);
+        File.Delete(files.Paths[0]);
+        Assert.Equal(files.Contents[^1], await ChainFiles.ReadAsync(files.Leaf));
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_rebase_stopped_on_the_way_reads_the_same_and_is_finished_later()
+    {
+        using var files = await ChainFiles.CreateAsync("VHDX", 3, seed: 42);
+        using var others = await ChainFiles.CreateAsync("VHDX", 1, seed: 43);
+        var rebase = new ChainRebase(files.Leaf, others.Leaf, new ChainOptions());
+        await Assert.ThrowsAsync<TimeoutException>(async () => await rebase.RunAsync(
+            progress =>
+            {
+                if (progress.BytesDone > ChainFiles.Size / 2)
+                    throw new TimeoutException("killed here");
+            },
+            None));
+        Assert.Equal(files.Contents[^1], await ChainFiles.ReadAsync(files.Leaf));
+        await new ChainRebase(files.Leaf, others.Leaf, new ChainOptions()).RunAsync(_ => { }, None);
+        Assert.Equal(files.Contents[^1], await ChainFiles.ReadAsync(files.Leaf));
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task What_cannot_be_a_parent_is_refused_and_nothing_changes()
+    {
+        using var files = await ChainFiles.CreateAsync("VHDX", 2, seed: 44);
+        using var vhd = await ChainFiles.CreateAsync("VHD", 1, seed: 45);
+        foreach (var (path, parent) in new[] { (files.Paths[0], files.Leaf), (files.Leaf, files.Leaf), (files.Leaf, vhd.Leaf) })
+        {
+            var error = await Assert.ThrowsAsync<StorageException>(
+                async () => await new ChainRebase(path, parent, new ChainOptions()).RunAsync(_ => { }, None));
+            Assert.Equal(StorageErrorKind.InvalidRequest, error.Kind);
+        }
+
+        Assert.Equal(files.Contents[^1], await ChainFiles.ReadAsync(files.Leaf));
+    }
+}
