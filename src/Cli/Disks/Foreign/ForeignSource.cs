@@ -74,10 +74,12 @@ internal sealed class ForeignSource : IAsyncDisposable
             {
                 // Bound but not listening yet.
             }
-            catch (StorageException) when (await _server.EndsWithinAsync(Farewell, cancellationToken))
+            catch (StorageException)
             {
                 // It listens before it has opened the file: its own words say more than a cut connection.
-                throw await _server.FailedAsync(cancellationToken);
+                if (await _server.EndsWithinAsync(Farewell, cancellationToken))
+                    throw await _server.FailedAsync(cancellationToken);
+                throw;
             }
         }
     }
