@@ -71,7 +71,7 @@ public sealed class DaemonTests : IDisposable
         DiskFormat[] children = [DiskFormat.VhdxDifferencing, DiskFormat.VhdDifferencing];
         Assert.All(Enum.GetValues<DiskFormat>().Except(children), format => Assert.NotEqual("", WorkerImages.Word(format)));
         Assert.All(children, format => Assert.Equal(
-            ErrorCode.Unsupported, Assert.Throws<GodwitException>(() => WorkerImages.Word(format)).Code));
+            ErrorCode.Unsupported, Assert.Throws<GodwitException>(() => WorkerImages.Word(format)).Problem.Code));
         Assert.All(Enum.GetValues<QemuErrorKind>(), kind => Assert.NotEqual(ErrorCode.Internal, QemuRuntime.Code(kind)));
     }
 }
