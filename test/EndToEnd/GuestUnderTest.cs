@@ -19,6 +19,15 @@ internal sealed class GuestUnderTest : IAsyncDisposable
 
     public const string Name = "guest";
 
+    private static readonly Dictionary<string, ImageFormat> Formats = new()
+    {
+        ["raw"] = ImageFormat.Raw,
+        ["vhdx"] = ImageFormat.VhdxDynamic,
+        ["vhdx-differencing"] = ImageFormat.VhdxDifferencing,
+        ["vhd"] = ImageFormat.VhdDynamic,
+        ["vhd-differencing"] = ImageFormat.VhdDifferencing,
+    };
+
     public HostUnderTest Host { get; }
 
     public GuestLog Log { get; }
@@ -36,13 +45,16 @@ internal sealed class GuestUnderTest : IAsyncDisposable
         try
         {
             var image = await GuestImage.BuildAsync(Path.Combine(host.Folder, "guest"), ct);
-            var source = Path.Combine(host.Folder, "a", format == "raw" ? "disk.img" : "disk.vhdx");
+            var source = Path.Combine(host.Folder, "a", format == "raw" ? "disk.img" : $"disk.{format.Split('-')[0]}");
             var serial = Path.Combine(host.Folder, "serial.log");
             Directory.CreateDirectory(Path.GetDirectoryName(source)!);
+            var disk = format.EndsWith("-differencing", StringComparison.Ordinal)
+                ? await CreateChildAsync(host, source, size, ct)
+                : $"{source},size={size},format={format}";
             var log = new GuestLog(serial);
             string[] create =
             [
-                "vm", "create", Name, "--memory", "192M", "--cpus", "1", "--disk", $"{source},size={size},format={format}",
+                "vm", "create", Name, "--memory", "192M", "--cpus", "1", "--disk", disk,
                 "--kernel", image.Kernel, "--initrd", image.Initrd, "--serial", serial,
                 "--append", GuestImage.Append($"godwit.fill={fillMebibytes} godwit.wr={writesPerSecond} godwit.writers={writers}"),
             ];
@@ -51,7 +63,7 @@ internal sealed class GuestUnderTest : IAsyncDisposable
             await log.WaitForLineAsync("READY", TimeSpan.FromSeconds(60), ct);
             await log.WaitForLineAsync("F done", TimeSpan.FromSeconds(90), ct);
             await log.WaitForAcknowledgedAsync(100, TimeSpan.FromSeconds(30), ct);
-            return new GuestUnderTest(host, log, source, format == "raw" ? ImageFormat.Raw : ImageFormat.VhdxDynamic);
+            return new GuestUnderTest(host, log, source, Formats[format]);
         }
         catch (Exception e)
         {
@@ -132,9 +144,22 @@ internal sealed class GuestUnderTest : IAsyncDisposable
         var records = await GuestRecords.VerifyAsync(disk, Log, ct);
         Xunit.Assert.True(records.IsClean, string.Join('\n', records.Problems));
         Xunit.Assert.Equal(0, Log.ErrorCount);
-        if (Format != ImageFormat.Raw)
+        (await Host.GodwitAsync(["disk", "check", path], ct)).Succeeded();
+        if (Format == ImageFormat.VhdxDynamic)
             (await ChildProgram.RunAsync("qemu-img", ["check", "-f", "vhdx", path], null, ct)).Succeeded();
         return path;
+    }
+
+    /// <summary>A disk with two layers below it: the guest's writes fall on blocks and sectors that are a parent's.</summary>
+    private static async Task<string> CreateChildAsync(HostUnderTest host, string leaf, string size, CancellationToken ct)
+    {
+        var extension = Path.GetExtension(leaf);
+        var lower = Path.ChangeExtension(leaf, $".base{extension}");
+        var middle = Path.ChangeExtension(leaf, $".middle{extension}");
+        (await host.GodwitAsync(["disk", "create", lower, "--size", size], ct)).Succeeded();
+        (await host.GodwitAsync(["disk", "create", middle, "--parent", lower], ct)).Succeeded();
+        (await host.GodwitAsync(["disk", "create", leaf, "--parent", middle], ct)).Succeeded();
+        return leaf;
     }
 
     /// <summary>Bytes a file occupies.</summary>

@@ -7,6 +7,7 @@ public sealed class MoveTests
 {
     [Theory(Timeout = 240_000)]
     [InlineData("vhdx")]
+    [InlineData("vhd")]
     [InlineData("raw")]
     public async Task A_running_disk_moves_and_nothing_is_lost(string format)
     {
