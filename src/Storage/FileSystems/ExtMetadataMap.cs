@@ -34,16 +34,28 @@ internal sealed class ExtMetadataMap
     public void Mark(long group, Span<byte> used)
     {
         var first = _super.FirstBlockOf(group);
-        if (_super.HasCopy(group))
-        {
-            var table = (_super.GroupCount + _super.DescriptorsPerBlock - 1) / _super.DescriptorsPerBlock;
-            Mark(used, 0, 1 + table + _super.ReservedTableBlocks);
-        }
+        Mark(used, 0, StartOf(group));
 
         // The last range that starts at or before the group's first block.
         var at = _ranges.BinarySearch((first, long.MaxValue));
         for (at = Math.Max(0, at < 0 ? ~at - 1 : at); at < _ranges.Count && _ranges[at].Start < first + _super.BlocksPerGroup; at++)
             Mark(used, Math.Max(0, _ranges[at].Start - first), _ranges[at].End - first);
+    }
+
+    /// <summary>Blocks at the start of a group for copies of superblock and descriptors.</summary>
+    private long StartOf(long group)
+    {
+        var copy = _super.HasCopy(group) ? 1 : 0;
+        var perBlock = _super.DescriptorsPerBlock;
+        if (group / perBlock < _super.FirstMetaGroup)
+        {
+            var table = Math.Min(_super.FirstMetaGroup, (_super.GroupCount + perBlock - 1) / perBlock);
+            return copy * (1 + table + _super.ReservedTableBlocks);
+        }
+
+        // With meta_bg the first two groups and the last one of those a block describes have that block.
+        var inBlock = group % perBlock;
+        return copy + (inBlock <= 1 || inBlock == perBlock - 1 ? 1 : 0);
     }
 
     private static void Mark(Span<byte> used, long from, long to)

@@ -96,7 +96,7 @@ internal sealed record ExtSuperblock
             FirstMetaGroup = (incompat & IncompatMetaGroups) != 0 ? U32(bytes, 260) : long.MaxValue,
             HasSparseSuper = (readOnly & ReadOnlySparseSuper) != 0,
             HasGroupFlags = (readOnly & (ReadOnlyGroupChecksums | ReadOnlyMetadataChecksums)) != 0,
-            HasPlainBackups = (compat & CompatSparseSuper2) == 0 && (incompat & IncompatMetaGroups) == 0,
+            HasPlainBackups = (compat & CompatSparseSuper2) == 0,
         };
         super.CheckNumbers(partitionLength);
         return super;

@@ -12,11 +12,11 @@ namespace Godwit.Storage.Formats;
 /// </remarks>
 /// <param name="file">The image.</param>
 /// <param name="barrier">Makes every completed change stable.</param>
+/// <param name="batchBytes">A batch ends with the block that reaches this.</param>
 /// <param name="publish">Writes the new entries of a batch.</param>
 internal sealed class BlockMoves(
-    IStorageFile file, Func<ValueTask> barrier, Func<IReadOnlyList<BlockMoves.Move>, ValueTask> publish)
+    IStorageFile file, long batchBytes, Func<ValueTask> barrier, Func<IReadOnlyList<BlockMoves.Move>, ValueTask> publish)
 {
-    private const long MaxBatchBytes = 64 << 20;
     private readonly byte[] _buffer = new byte[1 << 20];
     private readonly List<Move> _batch = [];
     private readonly List<FileRange> _left = [];
@@ -47,7 +47,7 @@ internal sealed class BlockMoves(
 
         _batch.Add(move);
         _batchBytes += move.Length;
-        if (_batchBytes >= MaxBatchBytes)
+        if (_batchBytes >= batchBytes)
             await PublishAsync().ConfigureAwait(false);
     }
 

@@ -32,9 +32,10 @@ internal interface IPackedDisk
     ValueTask<long> CountFreeAsync(CancellationToken cancellationToken);
 
     /// <summary>Moves blocks from the end of the file into gaps and cuts the file. Safe at any instant: see docs/design/compact.md.</summary>
+    /// <param name="batchBytes">Bytes of blocks to copy between two barriers; at least one block is.</param>
     /// <param name="progress">Told how many bytes of the file are gone, and how many will be at most.</param>
     /// <param name="cancellationToken">Stops between blocks; the file is sound and as long as before.</param>
     /// <returns>Blocks moved.</returns>
     /// <exception cref="StorageException">The file failed, or NoSpace for a single block. The disk reads as before.</exception>
-    ValueTask<long> PackAsync(Action<long, long> progress, CancellationToken cancellationToken);
+    ValueTask<long> PackAsync(long batchBytes, Action<long, long> progress, CancellationToken cancellationToken);
 }

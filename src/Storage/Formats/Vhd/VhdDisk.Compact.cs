@@ -64,7 +64,7 @@ public sealed partial class VhdDisk : IPackedDisk, IPunchableDisk
         return ValueTask.FromResult(free);
     }
 
-    async ValueTask<long> IPackedDisk.PackAsync(Action<long, long> progress, CancellationToken cancellationToken)
+    async ValueTask<long> IPackedDisk.PackAsync(long batchBytes, Action<long, long> progress, CancellationToken cancellationToken)
     {
         using var holder = await _locks.AcquireAsync(0, long.MaxValue, cancellationToken).ConfigureAwait(false);
         _session.ThrowIfOver();
@@ -73,7 +73,7 @@ public sealed partial class VhdDisk : IPackedDisk, IPunchableDisk
         await _session.BarrierAsync(long.MaxValue).ConfigureAwait(false);
         _places!.Forget();
         var packing = new VhdPacking(_file, _blocks!, _table!, _bitmaps!, _session, _tail!.End);
-        await packing.RunAsync(FindGaps(), progress, cancellationToken).ConfigureAwait(false);
+        await packing.RunAsync(FindGaps(), batchBytes, progress, cancellationToken).ConfigureAwait(false);
 
         // Nor may the footer be written into the old place of a block that may still need it.
         await _session.BarrierAsync(0).ConfigureAwait(false);

@@ -12,11 +12,12 @@ internal sealed class VhdPacking(
 
     /// <summary>Moves the last blocks as long as there are gaps for them in front.</summary>
     /// <param name="gaps">What nobody owns, in order.</param>
+    /// <param name="batchBytes">Bytes of blocks to copy between two barriers.</param>
     /// <param name="progress">Told how many bytes of the file are gone, and how many will be at most.</param>
     /// <param name="cancellationToken">Stops between blocks.</param>
-    public async ValueTask RunAsync(List<FileRange> gaps, Action<long, long> progress, CancellationToken cancellationToken)
+    public async ValueTask RunAsync(List<FileRange> gaps, long batchBytes, Action<long, long> progress, CancellationToken cancellationToken)
     {
-        var moves = new BlockMoves(file, () => session.BarrierAsync(0), PublishAsync);
+        var moves = new BlockMoves(file, batchBytes, () => session.BarrierAsync(0), PublishAsync);
         var free = gaps.Sum(static gap => gap.Length);
         using var places = PlacesIn(gaps).GetEnumerator();
         foreach (var item in LastFirst())

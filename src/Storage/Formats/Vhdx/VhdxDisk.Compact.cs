@@ -33,7 +33,7 @@ public sealed partial class VhdxDisk : IPackedDisk, IPunchableDisk
     ValueTask<long> IPackedDisk.CountFreeAsync(CancellationToken cancellationToken) =>
         new VhdxPacking(_file, _table, _fixedRanges, _session).CountFreeAsync(cancellationToken);
 
-    async ValueTask<long> IPackedDisk.PackAsync(Action<long, long> progress, CancellationToken cancellationToken)
+    async ValueTask<long> IPackedDisk.PackAsync(long batchBytes, Action<long, long> progress, CancellationToken cancellationToken)
     {
         using var holder = await _locks.AcquireAsync(0, long.MaxValue, cancellationToken).ConfigureAwait(false);
         var packing = new VhdxPacking(_file, _table, _fixedRanges, _session);
@@ -42,7 +42,7 @@ public sealed partial class VhdxDisk : IPackedDisk, IPunchableDisk
         // No page of a sector bitmap may wait in the log with a place that is about to change.
         await _session.EndAsync().ConfigureAwait(false);
         _space.Forget();
-        await packing.RunAsync(progress, cancellationToken).ConfigureAwait(false);
+        await packing.RunAsync(batchBytes, progress, cancellationToken).ConfigureAwait(false);
         return packing.Moved;
     }
 

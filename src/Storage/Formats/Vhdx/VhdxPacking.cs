@@ -48,10 +48,10 @@ internal sealed class VhdxPacking(
     }
 
     /// <summary>Moves what can be moved, then cuts the file. The log is empty to begin with.</summary>
-    public async ValueTask RunAsync(Action<long, long> progress, CancellationToken cancellationToken)
+    public async ValueTask RunAsync(long batchBytes, Action<long, long> progress, CancellationToken cancellationToken)
     {
         await ClaimAsync(cancellationToken).ConfigureAwait(false);
-        var moves = new BlockMoves(file, FlushAsync, PublishAsync);
+        var moves = new BlockMoves(file, batchBytes, FlushAsync, PublishAsync);
         while (await MoveLastAsync(moves, progress, cancellationToken).ConfigureAwait(false))
             cancellationToken.ThrowIfCancellationRequested();
         await moves.CompleteAsync().ConfigureAwait(false);
