@@ -22,6 +22,7 @@ internal static class DiskCommands
         DiskMerge.Create(shell, global),
         DiskRebase.Create(shell, global),
         DiskSetParent.Create(shell, global),
+        DiskCompaction.Create(shell, global),
     };
 
     /// <summary>The argument that names an image file.</summary>

@@ -5,7 +5,7 @@ namespace Godwit.Storage.Formats.Raw;
 /// <summary>A disk whose bytes are the file's bytes, one to one.</summary>
 /// <remarks>Needs no lock of its own: the file orders overlapping requests. Reads and writes complete synchronously when
 /// the file's do and allocate nothing.</remarks>
-public sealed class RawDisk : BlockDevice
+public sealed class RawDisk : BlockDevice, IPunchableDisk
 {
     /// <summary>Logical sector size of every raw disk, in bytes.</summary>
     public const int Sector = 512;
@@ -68,6 +68,9 @@ public sealed class RawDisk : BlockDevice
             await base.DisposeAsync().ConfigureAwait(false);
         }
     }
+
+    ValueTask IPunchableDisk.PunchAsync(long offset, long length, CancellationToken cancellationToken) =>
+        _file.PunchHoleAsync(offset, length, cancellationToken);
 
     /// <inheritdoc/>
     protected override ValueTask ReadCoreAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken) =>

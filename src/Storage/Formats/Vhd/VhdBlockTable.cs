@@ -80,6 +80,13 @@ internal sealed class VhdBlockTable
         Volatile.Write(ref _entries[block], (uint)(place / VhdFormat.Sector));
     }
 
+    /// <summary>Gives a block another place; the copy there is whole and stable.</summary>
+    public async ValueTask MoveAsync(long block, long place)
+    {
+        await SetAsync(block, place).ConfigureAwait(false);
+        Interlocked.Increment(ref _unmapCount);
+    }
+
     /// <summary>Takes the places of neighbouring blocks away, in the file and then in memory.</summary>
     public async ValueTask ClearAsync(long first, long count)
     {

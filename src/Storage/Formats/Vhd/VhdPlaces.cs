@@ -60,6 +60,20 @@ internal sealed class VhdPlaces(IStorageFile file, VhdBlocks blocks)
         }
     }
 
+    /// <summary>Forgets every free place: somebody else sees to them from now on.</summary>
+    public void Forget()
+    {
+        lock (_gate)
+        {
+            _freed.Clear();
+            _stale.Clear();
+            _punched.Clear();
+            _clean.Clear();
+            _staleEver = _freedEver;
+            _cleanedEver = _punchedEver;
+        }
+    }
+
     /// <summary>Takes back the place of a block whose entry has just been cleared.</summary>
     public void Free(long place)
     {

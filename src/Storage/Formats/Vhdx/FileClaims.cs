@@ -57,6 +57,20 @@ internal sealed class FileClaims
         return new FileRange(start, Skip(start, end, claimed: false) - start);
     }
 
+    /// <summary>The end of the last MiB that has an owner; 0 when none has.</summary>
+    public long LastEnd()
+    {
+        for (var index = _pieces.Length - 1; index >= 0; index--)
+        {
+            if (_pieces[index] is not ulong[] piece || piece.AsSpan().LastIndexOfAnyExcept(0UL) is not (>= 0 and var word))
+                continue;
+            var bit = System.Numerics.BitOperations.Log2(piece[word]);
+            return (((long)index << PieceShift) + ((long)word << WordShift) + bit + 1) * VhdxFormat.MiB;
+        }
+
+        return 0;
+    }
+
     private static long EndOf(long start, long length) => Math.Min(start + length, VhdxFormat.MaxFileLength);
 
     private static int WordOf(long at) => (int)((at / VhdxFormat.MiB & PieceMask) >> WordShift);

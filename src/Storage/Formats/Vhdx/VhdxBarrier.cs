@@ -12,6 +12,9 @@ internal sealed class VhdxBarrier(IStorageFile file, VhdxFault fault, VhdxLogRin
     /// <summary>Length the file has after any power cut.</summary>
     public long StableLength => Volatile.Read(ref _stableLength);
 
+    /// <summary>The file was cut: no log entry may ask for more than this any longer.</summary>
+    public void NoteCut(long length) => Volatile.Write(ref _stableLength, Math.Min(_stableLength, length));
+
     /// <summary>Flushes. A failure is final: the kernel may have dropped pages, so nothing written since is known to be there.</summary>
     /// <exception cref="StorageException">The flush failed; the disk accepts no more changes.</exception>
     public async ValueTask FlushAsync()
@@ -29,7 +32,7 @@ internal sealed class VhdxBarrier(IStorageFile file, VhdxFault fault, VhdxLogRin
             throw;
         }
 
-        // The file never shrinks, so any flush that has completed since vouches for at least this much.
+        // The file shrinks only in CutAsync, with nobody else at work, so any flush that has completed since vouches for at least this much.
         var known = StableLength;
         while (known < length)
         {

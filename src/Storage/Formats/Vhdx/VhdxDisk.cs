@@ -38,6 +38,7 @@ public sealed partial class VhdxDisk : BlockDevice
         _headers = image.Headers;
         _table = image.Table;
         _batRegion = image.Regions.Bat;
+        _fixedRanges = image.Layout.Fixed;
         _space = new VhdxSpace(_file, image.Metadata.BlockSize);
         if (options.Parent is BlockDevice parent)
         {

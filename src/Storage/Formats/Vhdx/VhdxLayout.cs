@@ -45,6 +45,9 @@ internal sealed class VhdxLayout
             _claims.Claim(range.Start, range.Length);
     }
 
+    /// <summary>What is not in the table: header section, log and regions.</summary>
+    public IReadOnlyList<FileRange> Fixed => _fixed;
+
     /// <summary>Blocks with a place in the file.</summary>
     public long PresentBlocks { get; private set; }
 

@@ -18,7 +18,7 @@ internal sealed class VhdxSession : IDisposable
     private readonly SectorBitmaps? _bitmaps;
     private readonly VhdxSpace _space;
     private readonly Func<Guid> _newGuid;
-    private readonly bool _keepsDataWriteGuid;
+    private bool _keepsDataWriteGuid;
     private readonly VhdxFault _fault;
     private readonly VhdxLogRing _ring;
     private readonly VhdxBarrier _barrier;
@@ -102,6 +102,43 @@ internal sealed class VhdxSession : IDisposable
         {
             _logging.Release();
         }
+    }
+
+    /// <summary>Gives the disk a new DataWriteGuid when this opening was to keep it: what a guest reads is about to change after all.</summary>
+    /// <exception cref="StorageException">A header could not be written: all writing has stopped.</exception>
+    public async ValueTask ChangeIdentityAsync()
+    {
+        if (!_keepsDataWriteGuid)
+            return;
+        await PrepareAsync(CancellationToken.None).ConfigureAwait(false);
+        await _logging.WaitAsync(CancellationToken.None).ConfigureAwait(false);
+        try
+        {
+            _fault.ThrowIfSet();
+            await _headers.UpdateAsync(
+                _headers.Current with { DataWriteGuid = _newGuid() }, both: true, _barrier.FlushAsync).ConfigureAwait(false);
+            _keepsDataWriteGuid = false;
+        }
+        catch (StorageException failure)
+        {
+            _fault.Set(failure);
+            throw;
+        }
+        finally
+        {
+            _logging.Release();
+        }
+    }
+
+    /// <summary>Cuts the file behind everything that is owned. The log is ended first: an entry in it may ask for the old length.</summary>
+    /// <exception cref="StorageException">The file failed; it is whole, at its old length or the new one.</exception>
+    public async ValueTask CutAsync(long length)
+    {
+        await EndAsync().ConfigureAwait(false);
+        _fault.ThrowIfSet();
+        await _space.CutAsync(length).ConfigureAwait(false);
+        _barrier.NoteCut(length);
+        await _barrier.FlushAsync().ConfigureAwait(false);
     }
 
     /// <summary>The newest log entry; for space that is freed by an entry written before this call.</summary>

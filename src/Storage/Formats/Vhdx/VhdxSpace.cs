@@ -80,6 +80,34 @@ internal sealed class VhdxSpace(IStorageFile file, int blockSize) : IDisposable
         }
     }
 
+    /// <summary>Forgets every free place: somebody else sees to them from now on.</summary>
+    public void Forget()
+    {
+        lock (_gate)
+        {
+            _freed.Clear();
+            _stale.Clear();
+            _punched.Clear();
+            _clean.Clear();
+            _cleanedEver = _punchedEver;
+        }
+    }
+
+    /// <summary>Cuts the file. The caller knows that nobody owns anything behind the new end, after a power cut neither.</summary>
+    public async ValueTask CutAsync(long length)
+    {
+        await _growing.WaitAsync(CancellationToken.None).ConfigureAwait(false);
+        try
+        {
+            Forget();
+            await file.SetLengthAsync(length, CancellationToken.None).ConfigureAwait(false);
+        }
+        finally
+        {
+            _growing.Release();
+        }
+    }
+
     /// <summary>Takes back the place of a block that lost it.</summary>
     /// <param name="offset">The place.</param>
     /// <param name="sequence">The log entry that frees it, or a later one.</param>
