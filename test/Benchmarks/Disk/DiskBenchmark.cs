@@ -82,7 +82,7 @@ internal sealed class DiskBenchmark(string godwit, string parent, DiskRunSize si
     }
 
     private async Task<string> FileSystemAsync(CancellationToken cancellationToken) =>
-        (await ChildProgram.RunAsync("stat", ["-f", "-c", "%T", parent], null, cancellationToken)).Succeeded().Output.Trim();
+        (await ChildProgram.RunAsync("df", ["--output=fstype", parent], null, cancellationToken)).Succeeded().Output.Split()[^2];
 
     private static double LoadAverage() =>
         double.Parse(File.ReadAllText("/proc/loadavg").Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture);
