@@ -1,8 +1,10 @@
 using Godwit.Benchmarks.Demo;
+using Godwit.Benchmarks.Disk;
 using Godwit.Benchmarks.Nbd;
 
 return args.FirstOrDefault() switch
 {
+    "disk" => await DiskVerb.RunAsync(args[1..]),
     "nbd" => await NbdVerb.RunAsync(args[1..]),
     "demo" => await DemoVerb.RunAsync(args[1..]),
     var other => Refuse(other),
@@ -11,7 +13,7 @@ return args.FirstOrDefault() switch
 static int Refuse(string? verb)
 {
     Console.Error.WriteLine(verb is null
-        ? "godwit-bench: say what to run: nbd or demo"
-        : $"godwit-bench: unknown benchmark '{verb}'; known: nbd, demo");
+        ? "godwit-bench: say what to run: disk, nbd or demo"
+        : $"godwit-bench: unknown benchmark '{verb}'; known: disk, nbd, demo");
     return 64;
 }

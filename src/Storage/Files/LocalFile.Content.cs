@@ -47,6 +47,7 @@ public sealed partial class LocalFile
         {
             _file.SetLength(length);
             Volatile.Write(ref _length, length);
+            _data.Forget();
         }
 
         return ValueTask.CompletedTask;

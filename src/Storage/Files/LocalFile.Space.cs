@@ -11,12 +11,15 @@ public sealed partial class LocalFile
     private bool _cannotReserve;
     private bool _cannotSeek;
 
+    private readonly KnownData _data = new();
+
     /// <inheritdoc/>
     public ValueTask PunchHoleAsync(long offset, long length, CancellationToken cancellationToken)
     {
         CheckRange(offset, length, "punch hole", cancellationToken);
         if (length > 0 && !TryPunch(offset, length))
             WriteZeroes(offset, length, cancellationToken);
+        _data.Forget();
         return ValueTask.CompletedTask;
     }
 
@@ -26,6 +29,7 @@ public sealed partial class LocalFile
         CheckRange(offset, length, "allocate", cancellationToken);
         if (length > 0 && !TryZero(offset, length) && !TryPunchAndReserve(offset, length))
             WriteZeroes(offset, length, cancellationToken);
+        _data.Forget();
         return ValueTask.CompletedTask;
     }
 
@@ -43,6 +47,9 @@ public sealed partial class LocalFile
         var everything = new Extent(offset, length, ExtentKind.Data);
         if (_cannotSeek)
             return everything;
+        if (_data.TryFindEnd(offset, out var known))
+            return everything with { Length = Math.Min(known - offset, length) };
+        var version = _data.Version;
         var data = _file.Seek(offset, LibC.SeekData);
         if (data is null)
         {
@@ -53,7 +60,10 @@ public sealed partial class LocalFile
         if (data == offset)
         {
             var hole = _file.Seek(offset, LibC.SeekHole) ?? offset + length;
-            return hole > offset ? everything with { Length = Math.Min(hole - offset, length) } : throw CutBehindOurBack(offset);
+            if (hole <= offset)
+                throw CutBehindOurBack(offset);
+            _data.Note(version, offset, hole);
+            return everything with { Length = Math.Min(hole - offset, length) };
         }
 
         // No data up to the end is also what a file that was cut says; a copy would then take the lost part for zeroes.

@@ -71,10 +71,16 @@ internal sealed class ServerProcess : IAsyncDisposable
         return ReadyAsync($"qsd-{aio}", socket, process, cancellationToken);
     }
 
+    /// <summary>Any server of a unix socket.</summary>
+    public static Task<ServerProcess> StartAsync(
+        string name, string program, IReadOnlyList<string> arguments, string socket, CancellationToken cancellationToken) =>
+        ReadyAsync(name, socket, ChildProgram.Start(program, arguments, null, redirect: true), cancellationToken);
+
     public async ValueTask DisposeAsync()
     {
+        // With all it has started: the server may be the child of a program that counts its calls.
         if (!_process.HasExited)
-            _process.Kill();
+            _process.Kill(entireProcessTree: true);
         await _process.WaitForExitAsync();
         _process.Dispose();
     }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Godwit.Storage.Files;
 using Godwit.Testing;
 using Godwit.Testing.Hosts;
@@ -108,6 +109,37 @@ public sealed class LocalFileTests : IDisposable
         await file.PunchHoleAsync(1 << 20, 2 << 20, None);
         Assert.True(before - file.AllocatedBytes >= 2 << 20, $"{before} bytes before, {file.AllocatedBytes} after");
         Assert.Equal(new Extent(1 << 20, 2 << 20, ExtentKind.Hole), await file.GetExtentAsync(1 << 20, 3 << 20, None));
+    }
+
+    [Fact]
+    public async Task What_has_become_a_hole_is_no_data_any_more()
+    {
+        await using var file = LocalFile.Create(_folder.File("a"));
+        await file.WriteAsync(0, new byte[4 << 20], None);
+        Assert.Equal(new Extent(4096, 65536, ExtentKind.Data), await file.GetExtentAsync(4096, 65536, None));
+        await file.PunchHoleAsync(1 << 20, 1 << 20, None);
+        Assert.Equal(new Extent(0, 1 << 20, ExtentKind.Data), await file.GetExtentAsync(0, 4 << 20, None));
+        Assert.Equal(new Extent(1 << 20, 1 << 20, ExtentKind.Hole), await file.GetExtentAsync(1 << 20, 3 << 20, None));
+        Assert.Equal(new Extent(2 << 20, 2 << 20, ExtentKind.Data), await file.GetExtentAsync(2 << 20, 2 << 20, None));
+        await file.SetLengthAsync(2 << 20, None);
+        await file.SetLengthAsync(4 << 20, None);
+        Assert.Equal(new Extent(2 << 20, 2 << 20, ExtentKind.Hole), await file.GetExtentAsync(2 << 20, 2 << 20, None));
+        await file.WriteAsync(3 << 20, new byte[4096], None);
+        Assert.Equal(new Extent(2 << 20, 1 << 20, ExtentKind.Hole), await file.GetExtentAsync(2 << 20, 2 << 20, None));
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_run_is_not_walked_through_again_for_each_of_its_pieces()
+    {
+        // In memory the kernel walks page by page: some eight seconds for these 64 MiB in pieces of 4 KiB, if it did each time.
+        using var folder = new TempFolder(Directory.Exists("/dev/shm") ? "/dev/shm" : null);
+        await using var file = LocalFile.Create(folder.File("a"));
+        for (var at = 0; at < 64 << 20; at += 1 << 20)
+            await file.WriteAsync(at, new byte[1 << 20], None);
+        var watch = Stopwatch.StartNew();
+        for (var at = 0; at < 64 << 20; at += 4096)
+            Assert.Equal(new Extent(at, 4096, ExtentKind.Data), await file.GetExtentAsync(at, 4096, None));
+        Assert.True(watch.Elapsed < TimeSpan.FromSeconds(3), $"took {watch.Elapsed}");
     }
 
     [Fact]
