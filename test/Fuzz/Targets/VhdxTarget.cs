@@ -1,5 +1,7 @@
 using System.Buffers.Binary;
 using Godwit.Fuzz.Engine;
+using Godwit.Storage;
+using Godwit.Storage.Files;
 using Godwit.Storage.Formats.Vhdx;
 using Godwit.Testing.Files;
 
@@ -22,10 +24,7 @@ internal abstract class VhdxTarget : FuzzTarget
         (VhdxFormat.SecondRegionTableOffset, VhdxFormat.RegionTableLength),
     ];
 
-    private readonly DiskExercise _exercise = new(
-        async (file, readOnly) =>
-            await VhdxDisk.OpenAsync(file, new VhdxOpenOptions { ReadOnly = readOnly, BootId = Boot, NewGuid = VhdxImages.Guids() }, CancellationToken.None),
-        file => VhdxCheck.RunAsync(file, CancellationToken.None));
+    private readonly DiskExercise _exercise = new(OpenAsync, file => VhdxCheck.RunAsync(file, CancellationToken.None));
 
     protected override ValueTask ExerciseAsync(MemoryFile file, Signals signals) => _exercise.RunAsync(file, signals);
 
@@ -39,6 +38,16 @@ internal abstract class VhdxTarget : FuzzTarget
 
         if (input.Touches(LogOffset, VhdxImages.LogLength) && LogOffset + VhdxImages.LogLength <= file.Length)
             await SealLogAsync(file, repeats: input.Seals.HasFlag(Seals.Repeats));
+    }
+
+    private static async ValueTask<BlockDevice> OpenAsync(IStorageFile file, bool readOnly)
+    {
+        var description = await VhdxDisk.DescribeAsync(file, CancellationToken.None);
+        var options = new VhdxOpenOptions
+        {
+            ReadOnly = readOnly, BootId = Boot, NewGuid = VhdxImages.Guids(), Parent = FuzzParent.OpenFor(description.Parent),
+        };
+        return await VhdxDisk.OpenAsync(file, options, CancellationToken.None);
     }
 
     private static async ValueTask SealStructureAsync(MemoryFile file, long offset, int length)
