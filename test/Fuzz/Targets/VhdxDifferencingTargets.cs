@@ -9,6 +9,8 @@ internal sealed class VhdxLocatorTarget : VhdxTarget
 
     public override string What => "VHDX: parent locator";
 
+    protected override bool HasChildren => true;
+
     protected override async ValueTask<IReadOnlyList<FuzzImage>> CreateImagesAsync()
     {
         var locator = VhdxImages.Locator();
@@ -26,6 +28,8 @@ internal sealed class VhdxBitmapTarget : VhdxTarget
     public override string Name => "vhdx-bitmap";
 
     public override string What => "VHDX: sector bitmaps and their entries";
+
+    protected override bool HasChildren => true;
 
     protected override async ValueTask<IReadOnlyList<FuzzImage>> CreateImagesAsync()
     {
