@@ -28,6 +28,8 @@ internal sealed partial class SoakLife(SoakFormat format, int seed, SoakCounts c
         var start = new MemoryFile(path: $"soak-{seed}");
         await format.CreateAsync(start, size, NewGuid);
         _model = new SectorModel(size);
+        if (format.Parent is SoakParent parent)
+            _model.Adopt(parent.Sectors, size);
         _boot = NewGuid();
         await StartAsync(start);
         var operation = 0;

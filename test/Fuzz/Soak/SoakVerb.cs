@@ -76,7 +76,7 @@ internal static class SoakVerb
 
     // The format follows from the seed, so that the seed of a life is all that is needed to live it again.
     private static ValueTask LiveAsync(int seed, int operations, SoakCounts counts, ToolOracle? tools) =>
-        new SoakLife(SoakFormat.All[seed % SoakFormat.All.Count], seed, counts, tools).RunAsync(operations);
+        new SoakLife(SoakFormats.All[seed % SoakFormats.All.Count], seed, counts, tools).RunAsync(operations);
 
     private static void Say(string line) => Console.WriteLine($"soak: {line}");
 }

@@ -13,5 +13,11 @@ internal static class AllTargets
         new VhdxMetadataTarget(),
         new VhdxBatTarget(),
         new VhdxLogTarget(),
+        new VhdxLocatorTarget(),
+        new VhdxBitmapTarget(),
+        new VhdFooterTarget(),
+        new VhdHeaderTarget(),
+        new VhdLocatorTarget(),
+        new VhdBatTarget(),
     ];
 }

@@ -1,5 +1,7 @@
 using System.Buffers.Binary;
 using Godwit.Fuzz.Engine;
+using Godwit.Storage;
+using Godwit.Storage.Files;
 using Godwit.Storage.Formats.Vhdx;
 using Godwit.Testing.Files;
 
@@ -22,10 +24,13 @@ internal abstract class VhdxTarget : FuzzTarget
         (VhdxFormat.SecondRegionTableOffset, VhdxFormat.RegionTableLength),
     ];
 
-    private readonly DiskExercise _exercise = new(
-        async (file, readOnly) =>
-            await VhdxDisk.OpenAsync(file, new VhdxOpenOptions { ReadOnly = readOnly, BootId = Boot, NewGuid = VhdxImages.Guids() }, CancellationToken.None),
-        file => VhdxCheck.RunAsync(file, CancellationToken.None));
+    private readonly byte[] _log = new byte[VhdxImages.LogLength];
+    private readonly DiskExercise _exercise;
+
+    protected VhdxTarget() => _exercise = new DiskExercise(OpenAsync, file => VhdxCheck.RunAsync(file, CancellationToken.None));
+
+    /// <summary>Some images have a parent, which is then given to them. Without, one that claims a parent is refused.</summary>
+    protected virtual bool HasChildren => false;
 
     protected override ValueTask ExerciseAsync(MemoryFile file, Signals signals) => _exercise.RunAsync(file, signals);
 
@@ -41,6 +46,16 @@ internal abstract class VhdxTarget : FuzzTarget
             await SealLogAsync(file, repeats: input.Seals.HasFlag(Seals.Repeats));
     }
 
+    private async ValueTask<BlockDevice> OpenAsync(IStorageFile file, bool readOnly)
+    {
+        var link = HasChildren ? (await VhdxDisk.DescribeAsync(file, CancellationToken.None)).Parent : null;
+        var options = new VhdxOpenOptions
+        {
+            ReadOnly = readOnly, BootId = Boot, NewGuid = VhdxImages.Guids(), Parent = FuzzParent.OpenFor(link),
+        };
+        return await VhdxDisk.OpenAsync(file, options, CancellationToken.None);
+    }
+
     private static async ValueTask SealStructureAsync(MemoryFile file, long offset, int length)
     {
         var bytes = await file.ReadBytesAsync(offset, length);
@@ -50,23 +65,25 @@ internal abstract class VhdxTarget : FuzzTarget
     }
 
     /// <summary>Puts every entry of the log right that says where it ends.</summary>
-    private static async ValueTask SealLogAsync(MemoryFile file, bool repeats)
+    private async ValueTask SealLogAsync(MemoryFile file, bool repeats)
     {
-        var log = await file.ReadBytesAsync(LogOffset, VhdxImages.LogLength);
-        for (var at = 0; at < log.Length; at += VhdxFormat.PageSize)
+        await file.ReadAsync(LogOffset, _log, CancellationToken.None);
+        for (var at = 0; at < _log.Length; at += VhdxFormat.PageSize)
         {
-            if (BinaryPrimitives.ReadUInt32LittleEndian(log.AsSpan(at)) == VhdxFormat.LogEntrySignature)
-                SealEntry(log, at, repeats);
+            if (BinaryPrimitives.ReadUInt32LittleEndian(_log.AsSpan(at)) != VhdxFormat.LogEntrySignature || SealEntry(_log, at, repeats) is not int length)
+                continue;
+            var first = Math.Min(length, _log.Length - at);
+            await file.WriteAsync(LogOffset + at, _log.AsMemory(at, first), CancellationToken.None);
+            await file.WriteAsync(LogOffset, _log.AsMemory(0, length - first), CancellationToken.None);
         }
-
-        await file.WriteAsync(LogOffset, log, CancellationToken.None);
     }
 
-    private static void SealEntry(byte[] log, int at, bool repeats)
+    /// <returns>Bytes of the entry; null when it does not say.</returns>
+    private static int? SealEntry(byte[] log, int at, bool repeats)
     {
         var length = BinaryPrimitives.ReadUInt32LittleEndian(log.AsSpan(at + 8));
         if (length < VhdxFormat.PageSize || length > log.Length || length % VhdxFormat.PageSize != 0)
-            return;
+            return null;
 
         // Straightened out, because an entry may run around the end of the log.
         var entry = new byte[length];
@@ -78,6 +95,7 @@ internal abstract class VhdxTarget : FuzzTarget
         BinaryPrimitives.WriteUInt32LittleEndian(entry.AsSpan(ChecksumAt), Crc32C.OfStructure(entry, ChecksumAt));
         entry.AsSpan(0, first).CopyTo(log.AsSpan(at));
         entry.AsSpan(first).CopyTo(log);
+        return (int)length;
     }
 
     /// <summary>Writes the entry's sequence number into its descriptors and data sectors.</summary>
