@@ -35,6 +35,8 @@ internal sealed class VhdxMetadataTable
             _items.Add(item);
         }
 
+        if (_items.FindAll(static item => item.IsUser).Count is > VhdxFormat.MaxUserMetadataItems and var users)
+            throw Corrupt($"{users} metadata items are the user's, more than {VhdxFormat.MaxUserMetadataItems}");
         CheckApart();
     }
 
