@@ -1,7 +1,6 @@
 using Godwit.Storage.Chains;
 using Godwit.Storage.Files;
 using Godwit.Storage.Formats;
-using Godwit.Storage.Formats.Raw;
 using Godwit.Storage.Formats.Vhdx;
 using Godwit.Storage.Operations;
 using Godwit.Storage.Tests.Formats.Vhdx;

@@ -1,8 +1,10 @@
 using System.Text;
 using Godwit.Storage.Chains;
+using Godwit.Storage.Formats.Vhdx;
 using Godwit.Storage.Tests.Formats.Vhd;
 using Godwit.Storage.Tests.Formats.Vhdx;
 using Godwit.Testing;
+using Godwit.Testing.Files;
 using Xunit;
 using static Godwit.Storage.Tests.Formats.Vhdx.ForeignVhdx;
 
@@ -97,6 +99,32 @@ public sealed class ForeignChainTests : IDisposable
             Assert.Equal((kind, _folder.File("vms/child.avhdx")), (error.Kind, error.Path));
             Assert.Contains(reason, error.Reason, StringComparison.Ordinal);
         }
+    }
+
+    /// <summary>[MS-VHDX] 2.6.1.2: forking copies what is marked as the virtual disk's, the user's items among them, and nothing else.</summary>
+    [Fact(Timeout = 20_000)]
+    public async Task A_new_child_takes_over_the_metadata_of_the_virtual_disk()
+    {
+        var image = new ForeignVhdx { DataWriteGuid = new Guid(Linkage) };
+        image.Item(new Guid("eeeeeeee-0000-0000-0000-000000000001"), IsVirtualDisk, VhdxSample.Pattern(1, 4001));
+        image.Item(new Guid("eeeeeeee-0000-0000-0000-000000000002"), IsVirtualDisk | IsUser, VhdxSample.Pattern(2, 850_000));
+        image.Item(new Guid("eeeeeeee-0000-0000-0000-000000000003"), IsVirtualDisk | IsUser, []);
+        image.Item(new Guid("eeeeeeee-0000-0000-0000-000000000004"), IsUser, VhdxSample.Pattern(4, 100));
+        image.Item(new Guid("eeeeeeee-0000-0000-0000-000000000005"), 0, VhdxSample.Pattern(5, 100));
+        await image.SaveAsync(_folder.File("base.vhdx"));
+        var (first, second) = (_folder.File("vms/first.avhdx"), _folder.File("vms/second.avhdx"));
+        await ChildImage.CreateAsync(first, _folder.File("base.vhdx"), null, null, PathMap.Empty, None);
+        await ChildImage.CreateAsync(second, first, null, null, PathMap.Empty, None);
+        var expected = ItemsOf(await image.BuildAsync()).Where(item => item.Id.ToString().StartsWith("eeeeeeee", StringComparison.Ordinal)).Take(3);
+        foreach (var child in new[] { first, second })
+        {
+            var file = new MemoryFile(await File.ReadAllBytesAsync(child, None));
+            Assert.Equal(expected, ItemsOf(file).Where(item => item.Id.ToString().StartsWith("eeeeeeee", StringComparison.Ordinal)));
+            Assert.Equal(0, (await VhdxCheck.RunAsync(file, None)).Errors);
+        }
+
+        await ChildImage.SetParentAsync(second, first, new ChainOptions(), None);
+        Assert.Equal(3, (await DiskChain.DescribeAsync(second, new ChainOptions(), None)).Count);
     }
 
     /// <summary>Seconds between what the child recorded and when the parent's file was changed, or null: the footer's stamp.</summary>

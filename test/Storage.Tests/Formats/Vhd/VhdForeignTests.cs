@@ -2,7 +2,6 @@ using System.Text;
 using Godwit.Storage.Chains;
 using Godwit.Storage.Formats;
 using Godwit.Storage.Formats.Vhd;
-using Godwit.Testing.Files;
 using Xunit;
 using static Godwit.Storage.Tests.Formats.Vhd.VhdSample;
 

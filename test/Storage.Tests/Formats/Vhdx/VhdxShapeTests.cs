@@ -59,21 +59,21 @@ public sealed class VhdxShapeTests
         var found = await VhdxDisk.DescribeAsync(file.Reopen(), None);
         Assert.Equal((format, size, blockSize, logical, physical), (found.Format, found.Size, found.BlockSize, found.LogicalSectorSize, found.PhysicalSectorSize));
         long[] places = [0, blockSize - logical, (2L * blockSize) - logical, size - (2 * logical)];
-        await using (var disk = await OpenAsync(file.Reopen(), hasParent))
+        await using (var disk = await OpenOverAsync(file.Reopen(), hasParent))
         {
             Assert.Equal(logical, disk.Capabilities.SectorSize);
             foreach (var place in places)
                 await disk.WriteAsync(place, Pattern((int)place, 2 * logical), WriteFlags.None, None);
         }
 
-        Assert.Empty((await VhdxCheck.RunAsync(file.Reopen(), None)).Findings.Where(finding => finding.Severity != CheckSeverity.Information));
-        await using var again = await OpenAsync(file.Reopen(), hasParent);
+        Assert.DoesNotContain((await VhdxCheck.RunAsync(file.Reopen(), None)).Findings, finding => finding.Severity != CheckSeverity.Information);
+        await using var again = await OpenOverAsync(file.Reopen(), hasParent);
         foreach (var place in places)
             Assert.Equal(Pattern((int)place, 2 * logical), await ReadAsync(again, place, 2 * logical));
         Assert.Equal(new byte[logical], await ReadAsync(again, 2 * logical, logical));
     }
 
-    private static ValueTask<VhdxDisk> OpenAsync(MemoryFile file, bool hasParent)
+    private static ValueTask<VhdxDisk> OpenOverAsync(MemoryFile file, bool hasParent)
     {
         var parent = hasParent ? new ReferenceDisk(8192) : null;
         return VhdxDisk.OpenAsync(file, new VhdxOpenOptions { Parent = parent }, None);
