@@ -31,6 +31,8 @@ internal sealed class WorkerImages(WorkerProgram program, TimeProvider time) : I
         DiskFormat.VhdxFixed => "vhdx-fixed",
         DiskFormat.VhdDynamic => "vhd",
         DiskFormat.VhdFixed => "vhd-fixed",
+        DiskFormat.VhdxDifferencing or DiskFormat.VhdDifferencing => throw new GodwitException(
+            ErrorCode.Unsupported, "A differencing disk is made from its parent.", "make it with godwit disk create --parent, then give its path"),
         _ => throw new GodwitException(ErrorCode.Unsupported, $"The format {format} is unknown."),
     };
 

@@ -270,14 +270,17 @@ public sealed class QmpConnection : IAsyncDisposable
     // The next line; null at the end of the connection.
     private async ValueTask<QmpMessage?> ReadMessageAsync(CancellationToken cancellationToken)
     {
+        // What was searched already: searching a long line again for each of its pieces would take a time that grows with its square.
+        var searched = 0L;
         while (true)
         {
             var read = await _reader.ReadAsync(cancellationToken).ConfigureAwait(false);
             if (read.IsCanceled)
                 return null;
             var buffer = read.Buffer;
-            if (buffer.PositionOf((byte)'\n') is { } end)
+            if (buffer.Slice(searched).PositionOf((byte)'\n') is { } end)
             {
+                searched = 0;
                 var line = buffer.Slice(0, end);
                 var message = IsBlank(line) ? null : QmpMessage.Parse(line);
                 _reader.AdvanceTo(buffer.GetPosition(1, end));
@@ -288,11 +291,10 @@ public sealed class QmpConnection : IAsyncDisposable
 
             if (buffer.Length > MaximumLine)
                 throw new QmpConnectionException($"QMP: a line is longer than {MaximumLine} bytes");
-            var torn = buffer.Length;
+            searched = buffer.Length;
             _reader.AdvanceTo(buffer.Start, buffer.End);
-            if (!read.IsCompleted)
-                continue;
-            return torn == 0 ? null : throw new QmpConnectionException($"QMP: the connection ended in the middle of a line, after {torn} bytes");
+            if (read.IsCompleted)
+                return searched == 0 ? null : throw new QmpConnectionException($"QMP: the connection ended in the middle of a line, after {searched} bytes");
         }
     }
 

@@ -152,7 +152,13 @@ public static class DiskImage
     private static ValueTask CreateVhdAsync(
         IStorageFile file, ImageFormat format, long size, ImageCreateOptions options, ParentLink? parent, CancellationToken cancellationToken)
     {
-        var vhd = new VhdCreateOptions { Size = size, Fixed = format == ImageFormat.VhdFixed, Parent = parent };
+        var vhd = new VhdCreateOptions
+        {
+            Size = size,
+            Fixed = format == ImageFormat.VhdFixed,
+            DiskId = options.Identifier,
+            Parent = parent,
+        };
         return VhdDisk.CreateAsync(file, options.BlockSize is int block ? vhd with { BlockSize = block } : vhd, cancellationToken);
     }
 

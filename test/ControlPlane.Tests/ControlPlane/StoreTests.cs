@@ -78,7 +78,8 @@ public sealed class StoreTests : IDisposable
         Assert.Equal("Queued=0,Running=1,Undoing=2,Succeeded=3,Failed=4,Cancelled=5", Frozen<JobState>());
         Assert.Equal("Pending=0,Running=1,Done=2,Undone=3,Failed=4", Frozen<JobStepState>());
         Assert.Equal("Settled=0,Moving=1", Frozen<OwnershipPhase>());
-        Assert.Equal("Raw=0,VhdxDynamic=1,VhdxFixed=2", Frozen<DiskFormat>());
+        Assert.Equal(
+            "Raw=0,VhdxDynamic=1,VhdxFixed=2,VhdxDifferencing=3,VhdFixed=4,VhdDynamic=5,VhdDifferencing=6", Frozen<DiskFormat>());
         Assert.Equal(
             "Internal=0,InvalidRequest=1,NotFound=2,AlreadyExists=3,WrongState=4,Busy=5,AccessDenied=6,NoSpace=7,Corrupt=8,"
             + "Unsupported=9,IoFailed=10,Cancelled=11,Unavailable=12", Frozen<ErrorCode>());

@@ -68,7 +68,10 @@ public sealed class DaemonTests : IDisposable
     [Fact]
     public void Every_format_has_a_word_and_every_QEMU_error_a_code()
     {
-        Assert.All(Enum.GetValues<DiskFormat>(), format => Assert.NotEqual("", WorkerImages.Word(format)));
+        DiskFormat[] children = [DiskFormat.VhdxDifferencing, DiskFormat.VhdDifferencing];
+        Assert.All(Enum.GetValues<DiskFormat>().Except(children), format => Assert.NotEqual("", WorkerImages.Word(format)));
+        Assert.All(children, format => Assert.Equal(
+            ErrorCode.Unsupported, Assert.Throws<GodwitException>(() => WorkerImages.Word(format)).Problem.Code));
         Assert.All(Enum.GetValues<QemuErrorKind>(), kind => Assert.NotEqual(ErrorCode.Internal, QemuRuntime.Code(kind)));
     }
 }

@@ -19,7 +19,11 @@ internal static class SoakVerb
     {
         var values = new Dictionary<string, double>
         {
-            ["--operations"] = 1_000_000, ["--seed"] = Environment.TickCount & 0xFFFFFF, ["--minutes"] = 24 * 60, ["--tools"] = 20, ["--life"] = -1,
+            ["--operations"] = 1_000_000,
+            ["--seed"] = Environment.TickCount & 0xFFFFFF,
+            ["--minutes"] = 24 * 60,
+            ["--tools"] = 20,
+            ["--life"] = -1,
         };
         for (var index = 0; index < arguments.Length; index += 2)
         {

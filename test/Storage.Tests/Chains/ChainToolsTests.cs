@@ -66,12 +66,16 @@ public sealed class ChainToolsTests : IDisposable
         await CreateAsync(below, new VhdxCreateOptions { Size = Size, BlockSize = 1 << 20, LogicalSectorSize = parentSector });
         await using (var disk = await DiskImage.OpenAsync(below, null, readOnly: false, None))
             await disk.WriteAsync(0, expected, WriteFlags.None, None);
-        var link = new ParentLink((await DiskImage.DescribeAsync(below, None)).Linkage!.Value, null, null, [new(ParentPathKind.Relative, "below.vhdx")]);
+        var linkage = (await DiskImage.DescribeAsync(below, None)).Linkage!.Value;
+        var link = new ParentLink(linkage, null, null, [new ParentPath(ParentPathKind.Relative, "below.vhdx")]);
         await CreateAsync(child, new VhdxCreateOptions { Size = Size, BlockSize = 2 << 20, LogicalSectorSize = childSector, Parent = link });
         await using (var disk = await DiskImage.OpenAsync(child, null, readOnly: false, None))
         {
             Assert.Equal(childSector, disk.Capabilities.SectorSize);
-            foreach (var (offset, length) in new[] { (childSector, childSector), ((3 << 20) - 4096, 8192), ((5 << 20) + 4096, 3 * childSector), (Size - childSector, childSector) })
+            foreach (var (offset, length) in new[]
+            {
+                (childSector, childSector), ((3 << 20) - 4096, 8192), ((5 << 20) + 4096, 3 * childSector), (Size - childSector, childSector),
+            })
             {
                 VhdxSample.Pattern(offset, length).CopyTo(expected, offset);
                 await disk.WriteAsync(offset, expected.AsMemory(offset, length), WriteFlags.None, None);

@@ -102,7 +102,10 @@ public sealed class HideParentTests
         {
             await JudgeAsync(file.AfterKill(events), index => acknowledged[index] <= events, $"killed after {events}");
             for (var draw = 0; draw < 3; draw++)
-                await JudgeAsync(file.AfterPowerCut(events, PowerCut.RandomSubset, (events * 3) + draw), _ => flushed <= events, $"power cut after {events}, draw {draw}");
+            {
+                var image = file.AfterPowerCut(events, PowerCut.RandomSubset, (events * 3) + draw);
+                await JudgeAsync(image, _ => flushed <= events, $"power cut after {events}, draw {draw}");
+            }
         }
 
         async Task JudgeAsync(MemoryFile image, Func<int, bool> mustBeZero, string what)

@@ -1,3 +1,4 @@
+using Godwit.Storage.Chains;
 using Godwit.Storage.Files;
 using Godwit.Storage.Formats;
 using Godwit.Storage.Formats.Raw;
@@ -60,6 +61,17 @@ public sealed class ErrorKindTests : IDisposable
                 await File.WriteAllBytesAsync(_folder.File("d.img"), [.. "QED\0"u8, .. new byte[508]], Token);
                 await OpenAsync(readOnly: true);
                 break;
+            case StorageErrorKind.ParentNotFound:
+                await MakeChildAsync();
+                File.Delete(_folder.File("base.vhdx"));
+                await OpenAsync(readOnly: true);
+                break;
+            case StorageErrorKind.ParentMismatch:
+                await MakeChildAsync();
+                File.Delete(_folder.File("base.vhdx"));
+                await DiskImage.CreateAsync(_folder.File("base.vhdx"), ImageFormat.VhdxDynamic, 1 << 20, null, Token);
+                await OpenAsync(readOnly: true);
+                break;
             default:
                 await MisuseAsync(kind);
                 break;
@@ -79,6 +91,13 @@ public sealed class ErrorKindTests : IDisposable
 
         Assert.Equal(StorageErrorKind.Closed, kind);
         await disk.ReadAsync(0, new byte[512], Token);
+    }
+
+    private async Task MakeChildAsync()
+    {
+        await DiskImage.CreateAsync(_folder.File("base.vhdx"), ImageFormat.VhdxDynamic, 1 << 20, null, Token);
+        File.Delete(_folder.File("d.img"));
+        await ChildImage.CreateAsync(_folder.File("d.img"), _folder.File("base.vhdx"), null, new(), PathMap.Empty, Token);
     }
 
     private ValueTask<BlockDevice> OpenAsync(bool readOnly) => DiskImage.OpenAsync(_folder.File("d.img"), null, readOnly, Token);

@@ -18,16 +18,18 @@ public sealed class DiskImageTests : IDisposable
     [InlineData(ImageFormat.Raw)]
     [InlineData(ImageFormat.VhdxDynamic)]
     [InlineData(ImageFormat.VhdxFixed)]
+    [InlineData(ImageFormat.VhdDynamic)]
+    [InlineData(ImageFormat.VhdFixed)]
     public async Task What_was_created_is_recognized_described_sound_and_kept(ImageFormat format)
     {
         var path = _folder.File("a");
         var identifier = new Guid(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11);
         await DiskImage.CreateAsync(path, format, Size, new ImageCreateOptions { BlockSize = 1 << 20, Identifier = identifier }, None);
-        var vhdx = format != ImageFormat.Raw;
+        var named = format != ImageFormat.Raw;
         var found = await DiskImage.DescribeAsync(path, None);
         Assert.Equal((format, Size, 512), (found.Format, found.Size, found.LogicalSectorSize));
-        Assert.Equal((vhdx ? 1 << 20 : null, vhdx ? identifier : null), (found.BlockSize, found.Identifier));
-        Assert.InRange(found.AllocatedBytes, 0, format == ImageFormat.VhdxFixed ? long.MaxValue : Size / 4);
+        Assert.Equal((named && format != ImageFormat.VhdFixed ? 1 << 20 : null, named ? identifier : null), (found.BlockSize, found.Identifier));
+        Assert.InRange(found.AllocatedBytes, 0, format is ImageFormat.VhdxFixed or ImageFormat.VhdFixed ? long.MaxValue : Size / 4);
 
         var bytes = new byte[4096];
         new Random(1).NextBytes(bytes);
@@ -72,8 +74,7 @@ public sealed class DiskImageTests : IDisposable
         Assert.SkipUnless(File.Exists("/usr/bin/qemu-img"), "qemu-img is not installed");
         foreach (var (format, name) in new[]
         {
-            ("qcow2", "QCOW"), ("qcow", "QCOW"), ("vpc", "VHD"), ("vpc -o subformat=fixed", "VHD"), ("vmdk", "VMDK"),
-            ("vdi", "VDI"), ("qed", "QED"), ("parallels", "Parallels"),
+            ("qcow2", "QCOW"), ("qcow", "QCOW"), ("vmdk", "VMDK"), ("vdi", "VDI"), ("qed", "QED"), ("parallels", "Parallels"),
         })
         {
             string[] create = ["create", "-q", "-f", .. format.Split(' '), _folder.File(name), "8M"];
@@ -88,12 +89,16 @@ public sealed class DiskImageTests : IDisposable
     }
 
     [Fact(Timeout = 30_000)]
-    public async Task A_vhdx_made_by_another_program_is_recognized()
+    public async Task An_image_made_by_another_program_is_recognized()
     {
         Assert.SkipUnless(File.Exists("/usr/bin/qemu-img"), "qemu-img is not installed");
-        foreach (var (kind, format) in new[] { ("dynamic", ImageFormat.VhdxDynamic), ("fixed", ImageFormat.VhdxFixed) })
+        foreach (var (family, kind, format) in new[]
         {
-            string[] create = ["create", "-q", "-f", "vhdx", "-o", $"subformat={kind}", _folder.File(kind), "8M"];
+            ("vhdx", "dynamic", ImageFormat.VhdxDynamic), ("vhdx", "fixed", ImageFormat.VhdxFixed),
+            ("vpc", "dynamic,force_size=on", ImageFormat.VhdDynamic), ("vpc", "fixed,force_size=on", ImageFormat.VhdFixed),
+        })
+        {
+            string[] create = ["create", "-q", "-f", family, "-o", $"subformat={kind}", _folder.File(kind), "8M"];
             (await ChildProgram.RunAsync("/usr/bin/qemu-img", create, null, None)).Succeeded();
             Assert.Equal((format, 8L << 20), ((await DiskImage.DescribeAsync(_folder.File(kind), None)) is var d ? (d.Format, d.Size) : default));
         }
@@ -104,7 +109,9 @@ public sealed class DiskImageTests : IDisposable
     [InlineData(ImageFormat.Raw, 1000, 1 << 20, 512)]
     [InlineData(ImageFormat.VhdxDynamic, Size, 3 << 20, 512)]
     [InlineData(ImageFormat.VhdxFixed, -512, 1 << 20, 512)]
-    [InlineData(ImageFormat.VhdxDynamic, Size, 1 << 20, 4096)]
+    [InlineData(ImageFormat.VhdxDynamic, Size, 1 << 20, 1024)]
+    [InlineData(ImageFormat.VhdDynamic, Size, 1 << 20, 4096)]
+    [InlineData(ImageFormat.VhdxDifferencing, Size, 1 << 20, 512)]
     public async Task A_create_that_fails_leaves_no_file(ImageFormat format, long size, int blockSize, int sector)
     {
         var options = new ImageCreateOptions { BlockSize = blockSize, LogicalSectorSize = sector };

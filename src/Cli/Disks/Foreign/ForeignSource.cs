@@ -8,6 +8,7 @@ namespace Godwit.Cli.Disks.Foreign;
 /// <summary>A disk in a format that qemu-nbd reads for us: served read-only on a private socket, so that no copy of it is needed.</summary>
 internal sealed class ForeignSource : IAsyncDisposable
 {
+    private static readonly TimeSpan Farewell = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(10);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
@@ -72,6 +73,13 @@ internal sealed class ForeignSource : IAsyncDisposable
             catch (StorageException e) when (e.Kind == StorageErrorKind.NotFound)
             {
                 // Bound but not listening yet.
+            }
+            catch (StorageException)
+            {
+                // It listens before it has opened the file: its own words say more than a cut connection.
+                if (await _server.EndsWithinAsync(Farewell, cancellationToken))
+                    throw await _server.FailedAsync(cancellationToken);
+                throw;
             }
         }
     }

@@ -65,6 +65,14 @@ internal sealed class QemuTool : IDisposable
             throw await FailedAsync(cancellationToken);
     }
 
+    /// <summary>Waits a while for its end.</summary>
+    /// <returns>It has ended.</returns>
+    public async Task<bool> EndsWithinAsync(TimeSpan limit, CancellationToken cancellationToken)
+    {
+        var ended = _process.WaitForExitAsync(cancellationToken);
+        return await Task.WhenAny(ended, Task.Delay(limit, cancellationToken)) == ended && ended.IsCompletedSuccessfully;
+    }
+
     /// <summary>What it failed with.</summary>
     public async Task<GodwitException> FailedAsync(CancellationToken cancellationToken)
     {

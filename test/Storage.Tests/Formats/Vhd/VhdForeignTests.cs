@@ -159,7 +159,8 @@ public sealed class VhdForeignTests
         new[] { (byte)(sum >> 24), (byte)(sum >> 16), (byte)(sum >> 8), (byte)sum }.CopyTo(header, 36);
         await PokeAsync(file, 512, header);
         var report = await VhdCheck.RunAsync(file.Reopen(), None);
-        Assert.Contains(report.Findings, finding => finding.Severity == CheckSeverity.Warning && finding.Message.Contains("parent locator W2ku", StringComparison.Ordinal));
+        Assert.Contains(report.Findings, finding =>
+            finding.Severity == CheckSeverity.Warning && finding.Message.Contains("parent locator W2ku", StringComparison.Ordinal));
         var paths = (await VhdDisk.DescribeAsync(file, None)).Parent!.Paths;
         Assert.Equal(@"..\Bäse\base.vhd", paths[0].Text);
         Assert.Equal(5, paths.Count);

@@ -74,7 +74,8 @@ public sealed class VhdxForeignChildTests
     [Fact(Timeout = 30_000)]
     public async Task Each_chunk_has_the_bitmap_its_own_entry_names()
     {
-        var image = new ForeignVhdx { Size = 6L << 30, BlockSize = 256 * MiB, Length = 600L * MiB, Locator = LocatorOf(("parent_linkage", Linkage), ("relative_path", "p.vhdx")) };
+        var locator = LocatorOf(("parent_linkage", Linkage), ("relative_path", "p.vhdx"));
+        var image = new ForeignVhdx { Size = 6L << 30, BlockSize = 256 * MiB, Length = 600L * MiB, Locator = locator };
         image.Block(3, PartiallyPresent, 6);
         image.Block(17, PartiallyPresent, 300);
         image.Bitmap(0, FullyPresent, 580);

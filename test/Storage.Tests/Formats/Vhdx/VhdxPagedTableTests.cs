@@ -193,7 +193,9 @@ public sealed class VhdxPagedTableTests
         {
             file.Add(new FaultRule(FileOperation.Read)
             {
-                Error = StorageErrorKind.IoFailed, Nth = nth, Where = (offset, _) => offset is >= BatOffset and < FirstBlockOffset,
+                Error = StorageErrorKind.IoFailed,
+                Nth = nth,
+                Where = (offset, _) => offset is >= BatOffset and < FirstBlockOffset,
             });
             var at = (600L + nth) * MiB;
             await Assert.ThrowsAsync<StorageException>(async () =>

@@ -57,7 +57,9 @@ public sealed class VhdxShapeTests
             },
             None);
         var found = await VhdxDisk.DescribeAsync(file.Reopen(), None);
-        Assert.Equal((format, size, blockSize, logical, physical), (found.Format, found.Size, found.BlockSize, found.LogicalSectorSize, found.PhysicalSectorSize));
+        Assert.Equal(
+            (format, size, blockSize, logical, physical),
+            (found.Format, found.Size, found.BlockSize, found.LogicalSectorSize, found.PhysicalSectorSize));
         long[] places = [0, blockSize - logical, (2L * blockSize) - logical, size - (2 * logical)];
         await using (var disk = await OpenOverAsync(file.Reopen(), hasParent))
         {
