@@ -71,7 +71,10 @@ internal static class ChainWalk
     private static async ValueTask<ChainLayer> DescribeAsync(LocalFile file, ImageFormat format, CancellationToken cancellationToken)
     {
         var description = await LayerFormats.DescribeAsync(file, format, cancellationToken).ConfigureAwait(false);
-        return new ChainLayer(Path.GetFullPath(file.Path), description with { AllocatedBytes = file.AllocatedBytes });
+        return new ChainLayer(Path.GetFullPath(file.Path), description with { AllocatedBytes = file.AllocatedBytes })
+        {
+            FileModified = file.Modified,
+        };
     }
 
     private static StorageException Circle(ChainLayer child, string parent) =>

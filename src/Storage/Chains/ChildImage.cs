@@ -1,4 +1,6 @@
+using Godwit.Storage.Files;
 using Godwit.Storage.Formats;
+using Godwit.Storage.Formats.Vhdx;
 
 namespace Godwit.Storage.Chains;
 
@@ -34,6 +36,7 @@ public static class ChildImage
             LogicalSectorSize = parent.Description.LogicalSectorSize,
             PhysicalSectorSize = parent.Description.PhysicalSectorSize,
             Identifier = options.Identifier ?? (format == ImageFormat.VhdxDifferencing ? parent.Description.Identifier : null),
+            Metadata = format == ImageFormat.VhdxDifferencing ? await InheritedAsync(parent.Path, cancellationToken).ConfigureAwait(false) : [],
         };
         await DiskImage.CreateAsync(
             path, format, size ?? parent.Description.Size, child, LinkTo(path, parent), cancellationToken).ConfigureAwait(false);
@@ -64,6 +67,13 @@ public static class ChildImage
 
     // What Windows gives differencing disks of a parent without blocks.
     private const int DefaultBlockSize = 2 << 20;
+
+    private static async ValueTask<IReadOnlyList<VhdxMetadataItem>> InheritedAsync(string path, CancellationToken cancellationToken)
+    {
+        var file = LocalFile.Open(path, readOnly: true);
+        await using (file.ConfigureAwait(false))
+            return await VhdxDisk.ReadInheritedAsync(file, cancellationToken).ConfigureAwait(false);
+    }
 
     /// <summary>The parent of whatever file this is; null when it has none, is no image or cannot be read.</summary>
     internal static async ValueTask<string?> FindParentAsync(string path, PathMap paths, CancellationToken cancellationToken)

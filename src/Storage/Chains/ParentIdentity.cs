@@ -1,5 +1,4 @@
 using System.Globalization;
-using Godwit.Storage.Formats;
 
 namespace Godwit.Storage.Chains;
 
@@ -10,7 +9,7 @@ internal static class ParentIdentity
     /// <exception cref="StorageException"><see cref="StorageErrorKind.ParentMismatch"/>, unless it is to be ignored.</exception>
     public static void Check(ChainLayer child, ChainLayer parent, bool ignore)
     {
-        if (Difference(child.Description.Parent!, parent.Description) is string difference && !ignore)
+        if (Difference(child.Description.Parent!, parent) is string difference && !ignore)
         {
             throw new StorageException(
                 StorageErrorKind.ParentMismatch,
@@ -21,19 +20,29 @@ internal static class ParentIdentity
     }
 
     /// <summary>What differs, or null.</summary>
-    public static string? Difference(ParentLink link, ImageDescription parent)
+    public static string? Difference(ParentLink link, ChainLayer parent)
     {
-        if (parent.Linkage != link.Linkage && (link.Alternate is null || parent.Linkage != link.Alternate))
-            return $"the child recorded the identity {link.Linkage}, the file has {parent.Linkage}";
+        var found = parent.Description;
+        if (found.Linkage != link.Linkage && (link.Alternate is null || found.Linkage != link.Alternate))
+            return $"the child recorded the identity {link.Linkage}, the file has {found.Linkage}";
 
         // A VHD's id stays when it is written to; its time stamp is all that tells. Zero: a writer that records none.
-        if (link.Modified is DateTimeOffset recorded && recorded != VhdEpoch && parent.Modified is DateTimeOffset now && recorded != now)
-            return $"the child recorded the time stamp {Text(recorded)}, the file has {Text(now)}";
-        return null;
+        if (link.Modified is not DateTimeOffset recorded || recorded == VhdEpoch || found.Modified is not DateTimeOffset now || recorded == now)
+            return null;
+        return parent.FileModified is DateTimeOffset written && IsFileTime(recorded, written)
+            ? null
+            : $"the child recorded the time stamp {Text(recorded)}, the file has {Text(now)}"
+                + $"{(parent.FileModified is DateTimeOffset changed ? $" and was changed at {Text(changed)}" : "")};"
+                + " when it is the right file all the same, \"disk set-parent --ignore-parent-mismatch\" records what it has now";
     }
 
     // VHD specification 1.0, "Hard Disk Footer Format": seconds since 2000 in UTC.
     private static DateTimeOffset VhdEpoch { get; } = new(2000, 1, 1, 0, 0, 0, TimeSpan.Zero);
+
+    /// <summary>"Parent Time Stamp" of the specification is when the parent's file was changed last, and most writers take that; some
+    /// (and we) take the stamp in the parent's footer. Copies round to two seconds; Windows counts an hour less or more in summer.</summary>
+    private static bool IsFileTime(DateTimeOffset recorded, DateTimeOffset written) =>
+        Math.Abs((recorded - written).TotalSeconds) is <= 2 or (>= 3598 and <= 3602);
 
     private static string Text(DateTimeOffset time) => time.ToString("u", CultureInfo.InvariantCulture);
 }

@@ -52,6 +52,17 @@ public sealed partial class LocalFile : IStorageFile
         }
     }
 
+    /// <summary>When the file's content was changed last, in whole seconds.</summary>
+    /// <exception cref="StorageException">The file system failed, or the file is closed.</exception>
+    public DateTimeOffset Modified
+    {
+        get
+        {
+            CheckOpen("status");
+            return DateTimeOffset.FromUnixTimeSeconds(_file.Status().ModifiedSeconds);
+        }
+    }
+
     /// <summary>Opens an existing file or block device and locks it.</summary>
     /// <param name="path">The file; symbolic links are followed.</param>
     /// <param name="readOnly">Opens for reading only and lets other readers in.</param>

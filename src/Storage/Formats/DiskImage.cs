@@ -144,6 +144,7 @@ public static class DiskImage
             PhysicalSectorSize = options.PhysicalSectorSize,
             DiskId = options.Identifier,
             Parent = parent,
+            Metadata = options.Metadata,
         };
         return VhdxDisk.CreateAsync(file, options.BlockSize is int block ? vhdx with { BlockSize = block } : vhdx, cancellationToken);
     }

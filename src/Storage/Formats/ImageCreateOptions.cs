@@ -1,3 +1,5 @@
+using Godwit.Storage.Formats.Vhdx;
+
 namespace Godwit.Storage.Formats;
 
 /// <summary>What a new image is to be, beyond format and size. What a format does not have is ignored.</summary>
@@ -14,4 +16,7 @@ public sealed record ImageCreateOptions
 
     /// <summary>VHDX and VHD: the disk's own identity, kept when a disk is moved or converted; a new one when null.</summary>
     public Guid? Identifier { get; init; }
+
+    /// <summary>VHDX: metadata of the parent that a differencing image takes over.</summary>
+    internal IReadOnlyList<VhdxMetadataItem> Metadata { get; init; } = [];
 }

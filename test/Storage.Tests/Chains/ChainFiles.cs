@@ -60,6 +60,14 @@ internal sealed class ChainFiles : IDisposable
         await ChangeAsync(path, content);
     }
 
+    /// <summary>Puts a base without content into an empty chain.</summary>
+    public async Task AddEmptyAsync()
+    {
+        Paths.Add(File($"layer0.{_extension}"));
+        Contents.Add(new byte[Size]);
+        await DiskImage.CreateAsync(Leaf, _base, Size, new ImageCreateOptions { BlockSize = 1 << 20 }, None);
+    }
+
     /// <summary>Everything an image reads as, through its chain.</summary>
     public static async Task<byte[]> ReadAsync(string path, ChainOptions? options = null)
     {

@@ -1,4 +1,5 @@
 using Godwit.Storage.Chains;
+using Godwit.Storage.Formats;
 using Godwit.Storage.Operations;
 using Godwit.Storage.Tests.Chains;
 using Xunit;
@@ -34,6 +35,27 @@ public sealed class ChainRebaseTests
         await new ChainRebase(files.Leaf, others.Leaf, new ChainOptions()).RunAsync(_ => { }, None);
         File.Delete(files.Paths[0]);
         Assert.Equal(files.Contents[^1], await ChainFiles.ReadAsync(files.Leaf));
+    }
+
+    /// <summary>Zeroes that only the old, empty parent had must be the image's own before the new parent is under it.</summary>
+    [Theory(Timeout = 60_000)]
+    [InlineData("VHDX")]
+    [InlineData("VHD")]
+    public async Task Zeroes_of_an_empty_parent_stay_zeroes_over_a_full_one(string family)
+    {
+        using var files = new ChainFiles(family, seed: 46);
+        using var full = new ChainFiles(family, seed: 47);
+        await files.AddEmptyAsync();
+        await files.AddAsync();
+        await full.AddEmptyAsync();
+        var bytes = new byte[ChainFiles.Size];
+        Array.Fill(bytes, (byte)0x5A);
+        await using (var disk = await DiskImage.OpenAsync(full.Leaf, null, readOnly: false, None))
+            await disk.WriteAsync(0, bytes, WriteFlags.None, None);
+        await new ChainRebase(files.Leaf, full.Leaf, new ChainOptions()).RunAsync(_ => { }, None);
+        File.Delete(files.Paths[0]);
+        Assert.Equal(files.Contents[^1], await ChainFiles.ReadAsync(files.Leaf));
+        Assert.Contains(full.Leaf, (await DiskChain.DescribeAsync(files.Leaf, new ChainOptions(), None)).Select(layer => layer.Path));
     }
 
     [Fact(Timeout = 60_000)]

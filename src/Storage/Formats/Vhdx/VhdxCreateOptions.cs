@@ -28,6 +28,9 @@ public sealed partial record VhdxCreateOptions
     /// <summary>Bytes of the log: a multiple of 1 MiB, at most 64 MiB.</summary>
     public int LogSize { get; init; } = 1 << 20;
 
+    /// <summary>Metadata of the parent that the new disk takes over.</summary>
+    internal IReadOnlyList<VhdxMetadataItem> Metadata { get; init; } = [];
+
     /// <summary>Identifies the disk to the guest; a new one when null.</summary>
     public Guid? DiskId { get; init; }
 

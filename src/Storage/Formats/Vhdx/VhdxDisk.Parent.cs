@@ -27,6 +27,15 @@ public sealed partial class VhdxDisk
         };
     }
 
+    /// <summary>Reads the metadata that a differencing image made from this one takes over. Never writes.</summary>
+    internal static async ValueTask<IReadOnlyList<VhdxMetadataItem>> ReadInheritedAsync(IStorageFile file, CancellationToken cancellationToken)
+    {
+        var front = await VhdxImage.OpenFrontAsync(
+            file, readOnly: true, new VhdxOpenOptions(), VhdxFindings.Strict(file), cancellationToken).ConfigureAwait(false);
+        var items = await VhdxMetadata.ReadTableAsync(front.File, front.Regions.Metadata, cancellationToken).ConfigureAwait(false);
+        return await items.ReadOfVirtualDiskAsync(cancellationToken).ConfigureAwait(false);
+    }
+
     /// <summary>Changes what a differencing image says about its parent. Whether that parent fits is the caller's to know.</summary>
     /// <remarks>The new text goes to a part of the metadata region that nobody uses and is stable before the one line that points
     /// to it is changed. That line lies within one sector, so a crash at any moment leaves the old parent or the new one, whole.

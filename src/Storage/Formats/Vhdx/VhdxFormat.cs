@@ -20,6 +20,7 @@ internal static class VhdxFormat
 
     public const int MetadataTableLength = 64 << 10;
     public const int MaxMetadataItems = 2047;
+    public const int MaxUserMetadataItems = 1024;
     public const int MaxMetadataItemLength = 1 << 20;
 
     public const long MaxDiskSize = 64L << 40;

@@ -53,6 +53,9 @@ internal sealed class VhdxHeaders
         return headers;
     }
 
+    /// <summary>Takes the log's name out of what the next update will write: the log has no entry. Nothing is written now.</summary>
+    public void ForgetLog() => Current = Current with { LogGuid = Guid.Empty };
+
     /// <summary>Replaces the header that does not rule and makes it the ruling one, stable before this returns.</summary>
     /// <param name="next">The new content; its sequence number is set here.</param>
     /// <param name="both">Do it twice, so that losing one copy later does not bring the old content back.</param>

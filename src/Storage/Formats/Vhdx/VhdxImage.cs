@@ -41,17 +41,35 @@ internal sealed record VhdxImage(
         await CheckSignatureAsync(file, cancellationToken).ConfigureAwait(false);
         var headers = await VhdxHeaders.ReadAsync(file, findings, cancellationToken).ConfigureAwait(false);
         if (headers.Current.HasLog)
-        {
-            findings.Information(headers.Current.LogOffset, "the log holds changes that are not in their places yet; opening for writing applies them");
-            if (readOnly)
-                file = await VhdxLogReplay.OverlayAsync(file, headers.Current, options.BootId, cancellationToken).ConfigureAwait(false);
-            else
-                await VhdxLogReplay.ApplyAsync(file, headers, options.BootId, options.NewGuid(), cancellationToken).ConfigureAwait(false);
-        }
+            file = await ReplayAsync(file, headers, readOnly, options, findings, cancellationToken).ConfigureAwait(false);
 
         var regions = await VhdxRegionTable.ReadAsync(file, headers.Current, findings, cancellationToken).ConfigureAwait(false);
         var metadata = await VhdxMetadata.ReadAsync(file, regions.Metadata, cancellationToken).ConfigureAwait(false);
         return new VhdxFront(file, headers, regions, metadata);
+    }
+
+    /// <summary>Applies the log to the file, or returns a view of the file with the log applied.</summary>
+    private static async ValueTask<IStorageFile> ReplayAsync(
+        IStorageFile file, VhdxHeaders headers, bool readOnly, VhdxOpenOptions options, VhdxFindings findings, CancellationToken cancellationToken)
+    {
+        var log = headers.Current.LogOffset;
+        var overlay = readOnly
+            ? await VhdxLogReplay.OverlayAsync(file, headers.Current, options.BootId, cancellationToken).ConfigureAwait(false)
+            : null;
+        var isReplayed = readOnly
+            ? overlay is not null
+            : await VhdxLogReplay.ApplyAsync(file, headers, options.BootId, options.NewGuid(), cancellationToken).ConfigureAwait(false);
+        if (isReplayed)
+        {
+            findings.Information(log, "the log holds changes that are not in their places yet; opening for writing applies them");
+            return overlay ?? file;
+        }
+
+        findings.Warning(log,
+            "the header names a log that has no entry, as QEMU leaves it when it is killed before it writes the first one;"
+            + " nothing is lost, and the first change of the disk ends that");
+        headers.ForgetLog();
+        return file;
     }
 
     private static async ValueTask CheckSignatureAsync(IStorageFile file, CancellationToken cancellationToken)

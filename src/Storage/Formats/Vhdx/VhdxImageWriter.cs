@@ -13,6 +13,7 @@ internal sealed class VhdxImageWriter
     private readonly int _blockSize;
     private readonly VhdxParentLocator? _parent;
     private readonly VhdxGeometry _geometry;
+    private readonly byte[] _items;
     private readonly VhdxRegion _metadata;
     private readonly VhdxRegion _bat;
 
@@ -24,7 +25,11 @@ internal sealed class VhdxImageWriter
         Validate();
         _parent = options.Parent is null ? null : VhdxParentLocator.From(options.Parent, Refuse);
         _geometry = new VhdxGeometry(options.Size, _blockSize, options.LogicalSectorSize, _parent is not null);
-        _metadata = new VhdxRegion(VhdxFormat.MetadataRegion, VhdxFormat.HeaderSectionEnd + options.LogSize, VhdxFormat.MiB, true);
+        _items = Metadata().ToBytes();
+
+        // Room to spare, so that another parent's text finds a place beside this one's.
+        var room = VhdxFormat.AlignUp(_items.Length + (2L * VhdxFormat.MetadataTableLength), VhdxFormat.MiB);
+        _metadata = new VhdxRegion(VhdxFormat.MetadataRegion, VhdxFormat.HeaderSectionEnd + options.LogSize, room, true);
         _bat = new VhdxRegion(VhdxFormat.BatRegion, _metadata.End, _geometry.TableLength, true);
     }
 
@@ -38,7 +43,7 @@ internal sealed class VhdxImageWriter
         var regions = VhdxRegionTable.ToBytes(_bat, _metadata);
         await _file.WriteAsync(VhdxFormat.FirstRegionTableOffset, regions, cancellationToken).ConfigureAwait(false);
         await _file.WriteAsync(VhdxFormat.SecondRegionTableOffset, regions, cancellationToken).ConfigureAwait(false);
-        await _file.WriteAsync(_metadata.Offset, Metadata().ToBytes(), cancellationToken).ConfigureAwait(false);
+        await _file.WriteAsync(_metadata.Offset, _items, cancellationToken).ConfigureAwait(false);
         await WriteHeadersAsync(cancellationToken).ConfigureAwait(false);
         await _file.FlushAsync(cancellationToken).ConfigureAwait(false);
         await _file.WriteAsync(0, Identifier(), cancellationToken).ConfigureAwait(false);
@@ -74,6 +79,7 @@ internal sealed class VhdxImageWriter
         LogicalSectorSize = _options.LogicalSectorSize,
         PhysicalSectorSize = _options.PhysicalSectorSize,
         Parent = _parent,
+        Others = _options.Metadata,
     };
 
     private async ValueTask WriteHeadersAsync(CancellationToken cancellationToken)

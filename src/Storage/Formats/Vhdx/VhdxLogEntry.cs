@@ -25,6 +25,10 @@ internal readonly record struct VhdxLogEntryHeader(
         ? 1
         : 1 + ((DescriptorCount - DescriptorsInFirstSector + DescriptorsPerSector - 1) / DescriptorsPerSector);
 
+    /// <summary>These bytes were once the start of an entry of this log, whole or not.</summary>
+    public static bool IsOf(ReadOnlySpan<byte> bytes, Guid logGuid) =>
+        BinaryPrimitives.ReadUInt32LittleEndian(bytes) == VhdxFormat.LogEntrySignature && new Guid(bytes[32..48]) == logGuid;
+
     /// <summary>Reads a header; false when these bytes cannot start an entry of this log.</summary>
     public static bool TryParse(ReadOnlySpan<byte> bytes, Guid logGuid, long logLength, out VhdxLogEntryHeader header, out uint checksum)
     {

@@ -18,6 +18,7 @@ internal sealed class VhdxLogReader
     private readonly uint _mask;
     private readonly Dictionary<long, uint> _unsealed = [];
     private readonly byte[] _sector = new byte[VhdxFormat.PageSize];
+    private long _traces;
 
     /// <summary>Creates the reader.</summary>
     /// <param name="file">The file.</param>
@@ -30,18 +31,25 @@ internal sealed class VhdxLogReader
         _mask = VhdxLogSeal.MaskOf(bootId, header.LogGuid);
     }
 
-    /// <summary>The entries to replay, oldest first. At least one.</summary>
-    /// <exception cref="StorageException">Corrupt: no valid sequence, or the file was cut after the newest entry was written.</exception>
+    /// <summary>The entries to replay, oldest first. None when no entry was ever begun under the header's name for the log.</summary>
+    /// <exception cref="StorageException">Corrupt: there are entries but no valid sequence of them, or the file was cut after the newest
+    /// entry was written.</exception>
     public async ValueTask<IReadOnlyList<VhdxLogPlace>> FindActiveAsync(CancellationToken cancellationToken)
     {
         var entries = await ReadEntriesAsync(cancellationToken).ConfigureAwait(false);
         var active = FindActive(entries);
+        if (active.Count == 0 && _traces == 0)
+        {
+            // [MS-VHDX] 2.3.3 says to refuse. But QEMU names the log before it writes the first entry and is killed in between now
+            // and then. No page can have changed: pages follow stable entries, and entries never go but by being overwritten by others.
+            return active;
+        }
+
         if (active.Count == 0)
         {
-            // The specification says to refuse. QEMU opens such a file: it names the log before it writes the entry.
             throw new StorageException(StorageErrorKind.Corrupt,
-                "the header says that the log must be replayed, but the log holds no valid sequence of entries"
-                + " (QEMU leaves that when it is killed at a bad moment; \"qemu-img check -r all\" repairs it then)",
+                $"the header says that the log must be replayed, but of its {_traces} entries none ends a valid sequence;"
+                + " the log is damaged and what it held may be in no other place: restore the file from a copy",
                 _file.Path, _header.LogOffset, "open");
         }
 
@@ -87,6 +95,8 @@ internal sealed class VhdxLogReader
         for (long position = 0; position < _header.LogLength; position += VhdxFormat.PageSize)
         {
             await _file.ReadAsync(_header.LogOffset + position, _sector.AsMemory(0, VhdxLogEntryHeader.Size), cancellationToken).ConfigureAwait(false);
+            if (VhdxLogEntryHeader.IsOf(_sector, _header.LogGuid))
+                _traces++;
             if (VhdxLogEntryHeader.TryParse(_sector, _header.LogGuid, _header.LogLength, out var header, out var checksum)
                 && await IsValidAsync(position, header, checksum, cancellationToken).ConfigureAwait(false))
             {

@@ -14,11 +14,14 @@ internal static class VhdxLogReplay
     /// <param name="bootId">The running start of the computer.</param>
     /// <param name="fileWriteGuid">The opening's new identity of the file's content.</param>
     /// <param name="cancellationToken">Leaves a file that must be replayed again.</param>
-    public static async ValueTask ApplyAsync(
+    /// <returns>False when the log has no entry: nothing was written, and the header still names it.</returns>
+    public static async ValueTask<bool> ApplyAsync(
         IStorageFile file, VhdxHeaders headers, Guid bootId, Guid fileWriteGuid, CancellationToken cancellationToken)
     {
         var reader = new VhdxLogReader(file, headers.Current, bootId);
         var entries = await reader.FindActiveAsync(cancellationToken).ConfigureAwait(false);
+        if (entries.Count == 0)
+            return false;
         await SealAsync(file, headers.Current, entries, cancellationToken).ConfigureAwait(false);
 
         // The new identity and the pages share one barrier: until it is through, the other header still asks for a replay.
@@ -33,14 +36,17 @@ internal static class VhdxLogReplay
         await file.FlushAsync(cancellationToken).ConfigureAwait(false);
         await headers.UpdateAsync(
             headers.Current with { LogGuid = Guid.Empty }, both: true, () => file.FlushAsync(CancellationToken.None)).ConfigureAwait(false);
+        return true;
     }
 
-    /// <summary>A view of the file as it will be after the replay. Nothing is written.</summary>
-    public static async ValueTask<VhdxReplayedFile> OverlayAsync(
+    /// <summary>A view of the file as it will be after the replay; null when the log has no entry. Nothing is written.</summary>
+    public static async ValueTask<VhdxReplayedFile?> OverlayAsync(
         IStorageFile file, VhdxHeader header, Guid bootId, CancellationToken cancellationToken)
     {
         var reader = new VhdxLogReader(file, header, bootId);
         var entries = await reader.FindActiveAsync(cancellationToken).ConfigureAwait(false);
+        if (entries.Count == 0)
+            return null;
         var patches = new List<VhdxReplayedFile.Patch>();
         long bytes = 0;
         foreach (var entry in entries)

@@ -29,6 +29,9 @@ internal sealed record VhdxMetadata
     /// <summary>How a differencing disk names its parent; null for every other one.</summary>
     public VhdxParentLocator? Parent { get; init; }
 
+    /// <summary>For a new file: what it takes over from its parent.</summary>
+    public IReadOnlyList<VhdxMetadataItem> Others { get; init; } = [];
+
     /// <summary>A fixed disk: all blocks are there and stay. The flag means nothing in a differencing disk.</summary>
     public bool IsFixed => LeaveBlocksAllocated && Parent is null;
 
@@ -85,7 +88,7 @@ internal sealed record VhdxMetadata
     public byte[] ToBytes()
     {
         var locator = Parent?.ToBytes() ?? [];
-        var bytes = new byte[(2 * VhdxFormat.MetadataTableLength) + locator.Length];
+        var bytes = new byte[(2 * VhdxFormat.MetadataTableLength) + locator.Length + Others.Sum(static item => item.Bytes.Length)];
         VhdxFormat.MetadataSignature.CopyTo(bytes);
         var writer = new VhdxMetadataTable.Writer(bytes);
 
@@ -98,6 +101,8 @@ internal sealed record VhdxMetadata
         BinaryPrimitives.WriteInt32LittleEndian(writer.Add(VhdxFormat.PhysicalSectorSizeItem, 4, ofVirtualDisk: true), PhysicalSectorSize);
         if (locator.Length > 0)
             locator.CopyTo(writer.Add(VhdxFormat.ParentLocatorItem, locator.Length, ofVirtualDisk: false));
+        foreach (var item in Others)
+            writer.Add(item);
         return bytes;
     }
 

@@ -35,6 +35,8 @@ internal sealed class VhdxMetadataTable
             _items.Add(item);
         }
 
+        if (_items.FindAll(static item => item.IsUser).Count is > VhdxFormat.MaxUserMetadataItems and var users)
+            throw Corrupt($"{users} metadata items are the user's, more than {VhdxFormat.MaxUserMetadataItems}");
         CheckApart();
     }
 
@@ -52,6 +54,23 @@ internal sealed class VhdxMetadataTable
     /// <summary>Reads all of a system item that must be there.</summary>
     public ValueTask<byte[]> ReadWholeAsync(Guid id, string name, CancellationToken cancellationToken) =>
         ReadAsync(id, name, (int)(Find(id)?.Length ?? 0), cancellationToken);
+
+    /// <summary>Reads the items that belong to the virtual disk and are not known here.</summary>
+    public async ValueTask<IReadOnlyList<VhdxMetadataItem>> ReadOfVirtualDiskAsync(CancellationToken cancellationToken)
+    {
+        var found = new List<VhdxMetadataItem>();
+        foreach (var item in _items)
+        {
+            if (!item.IsVirtualDisk || (!item.IsUser && IsKnown(item.Id)))
+                continue;
+            var bytes = new byte[item.Length];
+            if (bytes.Length > 0)
+                await _file.ReadAsync(_region.Offset + item.Offset, bytes, cancellationToken).ConfigureAwait(false);
+            found.Add(new VhdxMetadataItem(item.Id, item.IsUser, bytes));
+        }
+
+        return found;
+    }
 
     /// <summary>Where in the file the table's line about an item starts, and the line as it must be for another content.</summary>
     /// <param name="id">A system item that is there.</param>
@@ -105,7 +124,8 @@ internal sealed class VhdxMetadataTable
             new Guid(entry[..16]),
             BinaryPrimitives.ReadUInt32LittleEndian(entry[16..]),
             BinaryPrimitives.ReadUInt32LittleEndian(entry[20..]),
-            (flags & UserFlag) != 0);
+            (flags & UserFlag) != 0,
+            (flags & VirtualDiskFlag) != 0);
         if ((flags & RequiredFlag) != 0 && (item.IsUser || !IsKnown(item.Id)))
             throw Unsupported($"the file needs a metadata item this version does not know ({item.Id})");
         if (item.Length > VhdxFormat.MaxMetadataItemLength)
@@ -138,7 +158,7 @@ internal sealed class VhdxMetadataTable
         return null;
     }
 
-    private readonly record struct Item(Guid Id, long Offset, long Length, bool IsUser)
+    private readonly record struct Item(Guid Id, long Offset, long Length, bool IsUser, bool IsVirtualDisk)
     {
         public long End => Offset + Length;
     }
@@ -152,14 +172,21 @@ internal sealed class VhdxMetadataTable
         private int _next = VhdxFormat.MetadataTableLength;
 
         /// <summary>Adds a required system item and returns its bytes to be filled in.</summary>
-        public Span<byte> Add(Guid id, int length, bool ofVirtualDisk)
+        public Span<byte> Add(Guid id, int length, bool ofVirtualDisk) =>
+            Add(id, length, RequiredFlag | (ofVirtualDisk ? VirtualDiskFlag : 0));
+
+        /// <summary>Adds an item of the virtual disk as another image has it.</summary>
+        public void Add(VhdxMetadataItem item) =>
+            item.Bytes.CopyTo(Add(item.Id, item.Bytes.Length, VirtualDiskFlag | (item.IsUser ? UserFlag : 0)));
+
+        private Span<byte> Add(Guid id, int length, uint flags)
         {
             _count++;
             var entry = _region.Slice(_count * EntryLength, EntryLength);
             id.TryWriteBytes(entry);
-            BinaryPrimitives.WriteInt32LittleEndian(entry[16..], _next);
+            BinaryPrimitives.WriteInt32LittleEndian(entry[16..], length == 0 ? 0 : _next);
             BinaryPrimitives.WriteInt32LittleEndian(entry[20..], length);
-            BinaryPrimitives.WriteUInt32LittleEndian(entry[24..], RequiredFlag | (ofVirtualDisk ? VirtualDiskFlag : 0));
+            BinaryPrimitives.WriteUInt32LittleEndian(entry[24..], flags);
             BinaryPrimitives.WriteUInt16LittleEndian(_region[10..], _count);
             var item = _region.Slice(_next, length);
             _next += length;

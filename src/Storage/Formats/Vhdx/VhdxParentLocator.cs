@@ -80,7 +80,7 @@ internal sealed class VhdxParentLocator(IReadOnlyList<KeyValuePair<string, strin
         {
             var key = KeyOf(path.Kind) ?? throw refuse($"a VHDX has no place for a path of the kind {path.Kind}");
             var text = path.Kind == ParentPathKind.Relative ? ToWindows(path.Text) : path.Text;
-            if (text.Length is 0 or > ushort.MaxValue / sizeof(char) || pairs.Exists(other => other.Key == key))
+            if (path.Text.Length == 0 || text.Length > ushort.MaxValue / sizeof(char) || pairs.Exists(other => other.Key == key))
                 throw refuse($"the parent's path of the kind {path.Kind} is empty, longer than 32,767 characters, or there twice");
             pairs.Add(new(key, text));
         }

@@ -122,19 +122,20 @@ public sealed class VhdxToolsTests : IDisposable
         return (await VhdxHeaders.ReadAsync(file, VhdxFindings.Strict(file), None)).Current.HasLog;
     }
 
-    /// <summary>False when QEMU had named its log but not yet written the entry; the specification wants that refused.</summary>
+    /// <summary>Opens what QEMU left; false when it had named its log but not yet written an entry.</summary>
     private static async Task<bool> TryReplayAsync(string path)
     {
         var report = await CheckAsync(path);
-        if (!report.IsSound)
-        {
-            Assert.Contains(report.Findings, finding => finding.Message.Contains("no valid sequence", StringComparison.Ordinal));
-            return false;
-        }
-
+        Assert.True(report.IsSound, string.Join("; ", report.Findings));
+        var hasEntry = report.Warnings == 0;
         await (await OpenAsync(LocalFile.Open(path, false))).DisposeAsync();
+        Assert.Equal(!hasEntry, await IsDirtyAsync(path));
+        if (hasEntry)
+            return true;
+        await using (var disk = await OpenAsync(LocalFile.Open(path, false)))
+            await disk.WriteAsync(5 * MiB, Pattern(5, 4096), WriteFlags.None, None);
         Assert.False(await IsDirtyAsync(path));
-        return true;
+        return false;
     }
 
     private async Task<(string Path, string Raw)> WriteOursAsync(int size, int blockSize, bool fixedSize)

@@ -91,6 +91,21 @@ public sealed class VhdxWriteOrderTests
         Assert.InRange(file.Count(FileOperation.Flush) - before, 1, atMost);
     }
 
+    /// <summary>Blocks on four pages of the table: one entry of five sectors, whatever the number of blocks.</summary>
+    [Fact(Timeout = 20_000)]
+    public async Task Changes_of_many_blocks_are_one_entry()
+    {
+        var file = new CrashFile(await CreateAsync(2048L * MiB));
+        await using var disk = await OpenAsync(file);
+        for (var block = 0; block < 2048; block += 16)
+            await disk.WriteAsync(block * (long)MiB, Pattern(1, 512), WriteFlags.None, None);
+        await disk.FlushAsync(None);
+        var before = file.EventCount;
+        await disk.TrimAsync(0, 2048L * MiB, None);
+        var entries = file.Events.Skip(before).Where(one => one.Operation == FileOperation.Write && one.Offset is >= LogOffset and < MetadataOffset);
+        Assert.Equal(5 * 4096, Assert.Single(entries).Length);
+    }
+
     [Fact(Timeout = 20_000)]
     public async Task Freed_space_is_used_again_once_two_flushes_have_passed()
     {
