@@ -1,5 +1,4 @@
 using System.Numerics;
-using static Godwit.Storage.FileSystems.PartitionReader;
 
 namespace Godwit.Storage.FileSystems;
 

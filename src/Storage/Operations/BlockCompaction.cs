@@ -37,7 +37,7 @@ internal sealed class BlockCompaction(
         await DropAsync(cancellationToken).ConfigureAwait(false);
         await device.FlushAsync(cancellationToken).ConfigureAwait(false);
         _tally.BlocksMoved = await disk.PackAsync(
-            batchBytes, (done, total) => progress(new OperationProgress("move", done, total)), cancellationToken).ConfigureAwait(false);
+            batchBytes, (done, total) => progress(new OperationProgress("Moving", done, total)), cancellationToken).ConfigureAwait(false);
         _tally.LengthAfter = disk.FileLength;
         return _tally;
     }
@@ -63,7 +63,7 @@ internal sealed class BlockCompaction(
         long done = 0;
         for (long block = 0; ; block++)
         {
-            progress(new OperationProgress("scan", done * disk.BytesPerBlock, count * disk.BytesPerBlock));
+            progress(new OperationProgress("Scanning", done * disk.BytesPerBlock, count * disk.BytesPerBlock));
             block = await disk.NextPlacedAsync(block, cancellationToken).ConfigureAwait(false);
             if (block >= disk.BlockCount)
                 return;

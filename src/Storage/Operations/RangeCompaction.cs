@@ -24,7 +24,7 @@ internal sealed class RangeCompaction(BlockDevice device, IPunchableDisk disk, D
     {
         for (long at = 0; at < device.Length;)
         {
-            progress(new OperationProgress("scan", at, device.Length));
+            progress(new OperationProgress("Scanning", at, device.Length));
             cancellationToken.ThrowIfCancellationRequested();
             var extent = await device.GetExtentAsync(at, device.Length - at, cancellationToken).ConfigureAwait(false);
             if (extent.ReadsAsZeroes)
@@ -41,7 +41,7 @@ internal sealed class RangeCompaction(BlockDevice device, IPunchableDisk disk, D
 
         if (!dryRun)
             await device.FlushAsync(cancellationToken).ConfigureAwait(false);
-        progress(new OperationProgress("scan", device.Length, device.Length));
+        progress(new OperationProgress("Scanning", device.Length, device.Length));
         return _tally;
     }
 

@@ -59,6 +59,17 @@ internal sealed class CompactRig
         ? await VhdSample.OpenAsync(file, file.IsReadOnly, Parent())
         : await VhdxDisk.OpenAsync(file, new VhdxOpenOptions { Parent = Parent(), KeepsDataWriteGuid = keepsLinkage }, None);
 
+    /// <summary>An image of which at least two blocks have to be moved; always the same one.</summary>
+    public static async Task<CompactRig> CreateMovingAsync(string kind)
+    {
+        for (var seed = 1; ; seed++)
+        {
+            var rig = await CreateAsync(kind, seed);
+            if ((await rig.CompactAsync(rig.File)).BlocksMoved >= 2)
+                return await CreateAsync(kind, seed);
+        }
+    }
+
     /// <summary>The same image, opened anew after its owner has closed it.</summary>
     public CompactRig Reopened()
     {

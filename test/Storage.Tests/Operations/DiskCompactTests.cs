@@ -92,7 +92,7 @@ public sealed class DiskCompactTests
     {
         foreach (var kind in new[] { "vhdx-plain", "vhd-child" })
         {
-            var rig = await CompactRig.CreateAsync(kind, 5);
+            var rig = await CompactRig.CreateMovingAsync(kind);
             using var stop = new CancellationTokenSource();
             await using (var disk = await rig.OpenAsync(rig.File))
             {
@@ -100,7 +100,7 @@ public sealed class DiskCompactTests
                     disk, ImageFormat.Raw, new CompactOptions { ZeroesOnly = true, BatchBytes = 1 },
                     progress =>
                     {
-                        if (progress.Phase == "move")
+                        if (progress.Phase == "Moving")
                             stop.Cancel();
                     },
                     stop.Token));
@@ -108,7 +108,7 @@ public sealed class DiskCompactTests
 
             rig = rig.Reopened();
             await rig.JudgeAsync(rig.File, kind);
-            var whole = await CompactRig.CreateAsync(kind, 5);
+            var whole = await CompactRig.CreateMovingAsync(kind);
             await rig.CompactAsync(rig.File.Reopen());
             await whole.CompactAsync(whole.File);
             Assert.Equal(whole.File.Length, rig.File.Length);
