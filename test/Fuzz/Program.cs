@@ -17,7 +17,7 @@ if (args is ["list"])
     return 0;
 }
 
-if (args is ["soak", "disk", .. var rest])
+if (args is ["soak", .. var rest])
     return await SoakVerb.RunAsync(rest);
 
 if (FuzzOptions.Parse(args) is not FuzzOptions options)

@@ -32,6 +32,9 @@ internal sealed class SectorModel(long length)
     /// <summary>What request <paramref name="id"/> writes into a sector.</summary>
     public static long Tag(int id, long sector) => id == 0 ? 0 : ((long)id << 32) | (uint)sector;
 
+    /// <summary>Every sector that is not zero, as of now.</summary>
+    public Dictionary<long, long> Snapshot() => new(_now);
+
     public long Now(long sector) => _now.GetValueOrDefault(sector);
 
     /// <summary>A request has completed.</summary>

@@ -3,19 +3,31 @@ using System.Globalization;
 
 namespace Godwit.Fuzz.Soak;
 
-/// <summary>`godwit-fuzz soak disk [--operations N] [--seed S] [--minutes M] [--tools N] [--life SEED]`.</summary>
+/// <summary>`godwit-fuzz soak disk|chain [--operations N] [--seed S] [--minutes M] [--tools N] [--life SEED]`.</summary>
 internal static class SoakVerb
 {
     public const string Usage = """
-        usage: godwit-fuzz soak disk [--operations N] [--seed S] [--minutes M] [--tools N]
+        usage: godwit-fuzz soak disk|chain [--operations N] [--seed S] [--minutes M] [--tools N] [--life S]
                --operations N  about so many in all, 1000000 by default     --minutes M  not longer than that
-               --tools N       shows one state of N to qemu-img and 7-Zip, 20 by default; 0 for none
+               --tools N       disk: shows one state of N to qemu-img and 7-Zip, 20 by default; 0 for none
                --life S        only the life with that seed, as a failure names it
         """;
 
     private const int OperationsPerLife = 1000;
 
     public static async ValueTask<int> RunAsync(string[] arguments)
+    {
+        if (arguments is not ["disk" or "chain", .. var rest] || Parse(rest) is not Dictionary<string, double> values)
+        {
+            await Console.Error.WriteLineAsync(Usage);
+            return 64;
+        }
+
+        Say($"seed {values["--seed"]}");
+        return await (arguments[0] == "disk" ? RunDisksAsync(values) : RunChainsAsync(values));
+    }
+
+    private static Dictionary<string, double>? Parse(string[] arguments)
     {
         var values = new Dictionary<string, double>
         {
@@ -30,53 +42,78 @@ internal static class SoakVerb
             if (!values.ContainsKey(arguments[index]) || index + 1 == arguments.Length
                 || !double.TryParse(arguments[index + 1], CultureInfo.InvariantCulture, out var value))
             {
-                await Console.Error.WriteLineAsync(Usage);
-                return 64;
+                return null;
             }
 
             values[arguments[index]] = value;
         }
 
-        Say($"seed {values["--seed"]}");
+        return values;
+    }
+
+    private static async ValueTask<int> RunDisksAsync(Dictionary<string, double> values)
+    {
         using var tools = values["--tools"] > 0 ? new ToolOracle((int)values["--tools"]) : null;
         var counts = new SoakCounts();
-        try
-        {
-            await (values["--life"] >= 0
-                ? LiveAsync((int)values["--life"], OperationsPerLife, counts, tools)
-                : RunAsync((int)values["--seed"], (long)values["--operations"], TimeSpan.FromMinutes(values["--minutes"]), counts, tools, Say));
-        }
-        catch (SoakFailure failure)
-        {
-            Say($"failed after {counts}");
-            await Console.Error.WriteLineAsync($"soak: {failure}");
+        if (!await TryAsync(values, life => LiveAsync(life, OperationsPerLife, counts, tools), () => counts.Operations, counts.ToString))
             return 1;
-        }
-
-        Say(counts.ToString());
         return counts.QemuRefused + counts.SevenZipRefused == 0 ? 0 : 1;
     }
 
+    private static async ValueTask<int> RunChainsAsync(Dictionary<string, double> values)
+    {
+        var counts = new ChainCounts();
+        return await TryAsync(values, life => LiveInChainAsync(life, OperationsPerLife, counts), () => counts.Operations, counts.ToString) ? 0 : 1;
+    }
+
+    private static async ValueTask<bool> TryAsync(
+        Dictionary<string, double> values, Func<int, ValueTask> liveAsync, Func<long> operations, Func<string> counts)
+    {
+        try
+        {
+            if (values["--life"] >= 0)
+                await liveAsync((int)values["--life"]);
+            else
+                await RunAsync((int)values["--seed"], (long)values["--operations"], TimeSpan.FromMinutes(values["--minutes"]), liveAsync, operations, counts);
+        }
+        catch (SoakFailure failure)
+        {
+            Say($"failed after {counts()}");
+            await Console.Error.WriteLineAsync($"soak: {failure}");
+            return false;
+        }
+
+        Say(counts());
+        return true;
+    }
+
     /// <summary>Lives one after the other, every format in turn.</summary>
-    public static async ValueTask RunAsync(
-        int seed, long operations, TimeSpan limit, SoakCounts counts, ToolOracle? tools, Action<string> report)
+    private static async ValueTask RunAsync(
+        int seed, long limit, TimeSpan time, Func<int, ValueTask> liveAsync, Func<long> operations, Func<string> counts)
     {
         var watch = Stopwatch.StartNew();
         var nextReport = TimeSpan.FromMinutes(1);
-        for (var life = 0; counts.Operations < operations && watch.Elapsed < limit; life++)
+        for (var life = 0; operations() < limit && watch.Elapsed < time; life++)
         {
-            await LiveAsync(unchecked((seed * 100_003) + life) & int.MaxValue, OperationsPerLife, counts, tools);
+            await liveAsync(unchecked((seed * 100_003) + life) & int.MaxValue);
             if (watch.Elapsed > nextReport)
             {
-                report($"{counts.Operations / watch.Elapsed.TotalSeconds:0}/s; {counts}");
+                Say($"{operations() / watch.Elapsed.TotalSeconds:0}/s; {counts()}");
                 nextReport += TimeSpan.FromMinutes(1);
             }
         }
     }
 
     // The format follows from the seed, so that the seed of a life is all that is needed to live it again.
-    private static ValueTask LiveAsync(int seed, int operations, SoakCounts counts, ToolOracle? tools) =>
+    internal static ValueTask LiveAsync(int seed, int operations, SoakCounts counts, ToolOracle? tools) =>
         new SoakLife(SoakFormats.All[seed % SoakFormats.All.Count], seed, counts, tools).RunAsync(operations);
+
+    /// <summary>The life of one chain; its seed tells its format.</summary>
+    internal static async ValueTask LiveInChainAsync(int seed, int operations, ChainCounts counts)
+    {
+        using var life = new ChainLife(ChainFormat.All[seed % ChainFormat.All.Count], seed, counts);
+        await life.RunAsync(operations);
+    }
 
     private static void Say(string line) => Console.WriteLine($"soak: {line}");
 }

@@ -40,7 +40,7 @@ public sealed partial class VhdDisk : BlockDevice
             _blocks = sparse.Blocks;
             _metadataEnd = sparse.Layout.MetadataEnd;
             _bitmaps = new VhdBitmaps(file, sparse.Blocks);
-            _places = new VhdPlaces(file, sparse.Blocks);
+            _places = new VhdPlaces(file, sparse.Blocks, hasParent: options.Parent is not null);
             if (!readOnly)
                 _places.AddGaps(sparse.Layout.Gaps);
         }

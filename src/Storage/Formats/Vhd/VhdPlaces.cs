@@ -8,8 +8,13 @@ namespace Godwit.Storage.Formats.Vhd;
 /// The states are those of docs/design/vhdx.md: <b>freed</b> (the entry that frees it may still be lost), <b>stale</b> (that
 /// entry is stable, the old bytes are there), <b>punched</b> (reads as zeroes, a power cut may bring the bytes back),
 /// <b>clean</b>. The steps ride on flushes that happen anyway. All members may be called from any thread.
+/// <para>Without a parent the bitmap of a clean place is full, and stable: else a power cut could keep a block's entry and its
+/// bytes but not its bitmap, and then programs that honour the bitmap and those that do not (QEMU) read different disks.</para>
 /// </remarks>
-internal sealed class VhdPlaces(IStorageFile file, VhdBlocks blocks)
+/// <param name="file">The image.</param>
+/// <param name="blocks">What a place looks like.</param>
+/// <param name="hasParent">Bitmaps tell own sectors from the parent's, so those of new places are clear.</param>
+internal sealed class VhdPlaces(IStorageFile file, VhdBlocks blocks, bool hasParent)
 {
     private readonly Lock _gate = new();
     private readonly Queue<FileRange> _freed = new();
@@ -40,6 +45,18 @@ internal sealed class VhdPlaces(IStorageFile file, VhdBlocks blocks)
     {
         lock (_gate)
             _clean.Push(range);
+    }
+
+    /// <summary>Fills the bitmaps of places that read as zeroes; to be called before the barrier that makes them clean.</summary>
+    /// <exception cref="StorageException">The file failed; the places are not to be used.</exception>
+    public async ValueTask PrepareAsync(FileRange range)
+    {
+        if (hasParent)
+            return;
+        var full = new byte[blocks.BitmapLength];
+        full.AsSpan().Fill(0xff);
+        for (var place = range.Start; place + blocks.PlaceLength <= Math.Min(range.End, file.Length); place += blocks.Step)
+            await file.WriteAsync(place, full, CancellationToken.None).ConfigureAwait(false);
     }
 
     /// <summary>A clean place, or null.</summary>
@@ -122,6 +139,7 @@ internal sealed class VhdPlaces(IStorageFile file, VhdBlocks blocks)
             try
             {
                 await file.PunchHoleAsync(range.Start, Math.Min(range.Length, file.Length - range.Start), CancellationToken.None).ConfigureAwait(false);
+                await PrepareAsync(range).ConfigureAwait(false);
             }
             catch (StorageException)
             {

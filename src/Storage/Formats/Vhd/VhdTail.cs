@@ -111,6 +111,7 @@ internal sealed class VhdTail : IDisposable
 
         // Where growing fails the footer that counts is still at the old end, and a longer file is found and repaired by any open.
         await _file.SetLengthAsync(end + VhdFormat.FooterLength, CancellationToken.None).ConfigureAwait(false);
+        await _places.PrepareAsync(new FileRange(start, end - start)).ConfigureAwait(false);
         await _file.WriteAsync(end, _footer.ToBytes(), CancellationToken.None).ConfigureAwait(false);
         await _session.BarrierAsync(0).ConfigureAwait(false);
         _end = end;
