@@ -50,6 +50,8 @@ internal sealed record VhdxImage(
         }
 
         var regions = await VhdxRegionTable.ReadAsync(file, headers.Current, findings, cancellationToken).ConfigureAwait(false);
+        if (regions.CopiesDiffer && !readOnly)
+            await regions.HealAsync(file, cancellationToken).ConfigureAwait(false);
         var metadata = await VhdxMetadata.ReadAsync(file, regions.Metadata, cancellationToken).ConfigureAwait(false);
         return new VhdxFront(file, headers, regions, metadata);
     }
