@@ -20,4 +20,5 @@ namespace Godwit.Cli;
 [JsonSerializable(typeof(DiskConvertReport))]
 [JsonSerializable(typeof(DiskCopyReport))]
 [JsonSerializable(typeof(DiskServeReport))]
+[JsonSerializable(typeof(DiskResizeReport))]
 internal sealed partial class CliJson : JsonSerializerContext;
