@@ -21,4 +21,5 @@ namespace Godwit.Cli;
 [JsonSerializable(typeof(DiskCopyReport))]
 [JsonSerializable(typeof(DiskServeReport))]
 [JsonSerializable(typeof(DiskCompactReport))]
+[JsonSerializable(typeof(DiskResizeReport))]
 internal sealed partial class CliJson : JsonSerializerContext;

@@ -21,6 +21,7 @@ internal static class DiskCommands
         DiskMap.Create(shell, global),
         DiskMerge.Create(shell, global),
         DiskRebase.Create(shell, global),
+        DiskResizing.Create(shell, global),
         DiskSetParent.Create(shell, global),
         DiskCompaction.Create(shell, global),
     };

@@ -55,3 +55,16 @@ internal sealed record DiskCopyReport(string Path, long Length, long AllocatedBy
 /// <param name="Size">What a client sees, in bytes.</param>
 /// <param name="ReadOnly">Writes are refused.</param>
 internal sealed record DiskServeReport(string Uri, string Socket, string Name, string Path, long Size, bool ReadOnly);
+
+/// <summary>What <c>disk resize</c> did or would do.</summary>
+/// <param name="Path">The file, absolute.</param>
+/// <param name="OldSize">What a guest saw, in bytes.</param>
+/// <param name="Size">What it sees now, in bytes.</param>
+/// <param name="PartitionTable">"Mbr", "Gpt", "WholeDisk" (a file system without a table) or "None".</param>
+/// <param name="LastPartitionEnd">The first byte behind the last partition.</param>
+/// <param name="SmallestSize">The smallest size that cuts no partition, in bytes.</param>
+/// <param name="BackupTableMoved">The backup of the GPT is at the new end.</param>
+/// <param name="Loss">What was cut off, as a sentence.</param>
+internal sealed record DiskResizeReport(
+    string Path, long OldSize, long Size, Godwit.Storage.Partitions.PartitionScheme PartitionTable, long? LastPartitionEnd, long? SmallestSize,
+    bool BackupTableMoved, string? Loss);

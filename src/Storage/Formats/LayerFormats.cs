@@ -39,6 +39,42 @@ internal static class LayerFormats
             _ => RawDisk.Open(file),
         };
 
+    /// <summary>Makes one file's disk smaller, or finishes an interrupted run when it has that size already. A crash at any moment
+    /// leaves the old size or the new one, with all bytes below the new one.</summary>
+    /// <param name="file">The file, open for writing and by nobody else; stays the caller's.</param>
+    /// <param name="format">Its family.</param>
+    /// <param name="length">The new size in bytes: whole sectors above zero.</param>
+    /// <param name="cancellationToken">Gives up before anything has changed.</param>
+    public static async ValueTask ShrinkAsync(IStorageFile file, ImageFormat format, long length, CancellationToken cancellationToken)
+    {
+        switch (ImageProbe.FamilyOf(format))
+        {
+            case "VHDX":
+                await VhdxShrink.RunAsync(file, length, cancellationToken).ConfigureAwait(false);
+                break;
+            case "VHD":
+                await VhdShrink.RunAsync(file, length, cancellationToken).ConfigureAwait(false);
+                break;
+            default:
+                await RawDisk.ShrinkAsync(file, length, cancellationToken).ConfigureAwait(false);
+                break;
+        }
+    }
+
+    /// <summary>Brings one file into a state from which <see cref="BlockDevice.ResizeAsync"/> can grow it that far: a table that is too
+    /// small for the new size moves. What the disk reads as and its size stay.</summary>
+    /// <param name="file">The file, open for writing and by nobody else; stays the caller's.</param>
+    /// <param name="format">Its family.</param>
+    /// <param name="length">The size it is to have.</param>
+    /// <param name="cancellationToken">Gives up before anything has changed.</param>
+    public static ValueTask PrepareGrowthAsync(IStorageFile file, ImageFormat format, long length, CancellationToken cancellationToken) =>
+        ImageProbe.FamilyOf(format) switch
+        {
+            "VHDX" => VhdxTableRoom.EnsureAsync(file, length, cancellationToken),
+            "VHD" => VhdTableRoom.EnsureAsync(file, length, cancellationToken),
+            _ => ValueTask.CompletedTask,
+        };
+
     /// <summary>The identity that children record changes with the content: VHDX, not VHD.</summary>
     public static bool RecordsContent(ImageFormat format) => ImageProbe.FamilyOf(format) == "VHDX";
 

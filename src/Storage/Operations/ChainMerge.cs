@@ -56,22 +56,7 @@ public sealed class ChainMerge
     {
         var touched = Merged.Append(Target).Select(layer => layer.Path).ToHashSet();
         var own = Merged.Select(layer => layer.Path).Append(Above?.Path ?? "").ToHashSet();
-        foreach (var folder in touched.Select(path => Path.GetDirectoryName(path)!).Distinct())
-        {
-            foreach (var file in Directory.EnumerateFiles(folder).Where(file => !own.Contains(file)))
-            {
-                cancellationToken.ThrowIfCancellationRequested();
-                if (await ChildImage.FindParentAsync(file, _options.Paths, cancellationToken).ConfigureAwait(false) is string parent
-                    && touched.Contains(parent))
-                {
-                    throw new StorageException(
-                        StorageErrorKind.InvalidRequest,
-                        $"{file} has it as its parent too and would become unreadable; merge or convert that one first",
-                        parent,
-                        operation: "merge");
-                }
-            }
-        }
+        await OtherChildren.RequireNoneAsync(touched, own, _options.Paths, "merge", cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Does it.</summary>

@@ -35,7 +35,7 @@ internal sealed class MbrSector
         HasMark = sector[510] == 0x55 && sector[511] == 0xaa;
         for (var index = 0; index < Entries.Length; index++)
         {
-            var entry = sector.Slice(EntriesAt + (index * EntryLength), EntryLength);
+            var entry = sector.Slice(EntryOffset(index), EntryLength);
             Entries[index] = new MbrEntry(
                 entry[0], entry[4], BinaryPrimitives.ReadUInt32LittleEndian(entry[8..]), BinaryPrimitives.ReadUInt32LittleEndian(entry[12..]));
         }
@@ -52,6 +52,9 @@ internal sealed class MbrSector
 
     /// <summary>An entry is a partition that this table describes itself.</summary>
     public bool HasPartitions => HasMark && Array.Exists(Entries, entry => entry.IsUsed && !entry.IsProtective);
+
+    /// <summary>Where in the sector an entry is.</summary>
+    public static int EntryOffset(int index) => EntriesAt + (index * EntryLength);
 
     /// <summary>The entries are a table, not boot code that ends with the same mark.</summary>
     /// <param name="sectors">Sectors of the disk.</param>

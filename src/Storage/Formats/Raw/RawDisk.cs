@@ -113,6 +113,25 @@ public sealed class RawDisk : BlockDevice, IPunchableDisk
     protected override ValueTask ResizeCoreAsync(long length, CancellationToken cancellationToken) =>
         _file.SetLengthAsync(length, cancellationToken);
 
+    /// <summary>Cuts a raw disk off. One step: the file has the old length or the new one.</summary>
+    /// <param name="file">The file; it stays the caller's.</param>
+    /// <param name="length">The new size: whole sectors, not above the present one.</param>
+    /// <param name="cancellationToken">Gives up before anything has changed.</param>
+    /// <exception cref="StorageException">InvalidRequest for the size; or the file failed.</exception>
+    internal static async ValueTask ShrinkAsync(IStorageFile file, long length, CancellationToken cancellationToken)
+    {
+        if (length <= 0 || length > file.Length || length % Sector != 0)
+        {
+            throw new StorageException(StorageErrorKind.InvalidRequest,
+                $"the size {length} is not whole {Sector}-byte sectors up to {file.Length}", file.Path, operation: "resize");
+        }
+
+        if (length == file.Length)
+            return;
+        await file.SetLengthAsync(length, cancellationToken).ConfigureAwait(false);
+        await file.FlushAsync(CancellationToken.None).ConfigureAwait(false);
+    }
+
     private static void CheckLength(IStorageFile file)
     {
         if (file.Length % Sector == 0)

@@ -44,6 +44,8 @@ internal sealed record VhdxImage(
             file = await ReplayAsync(file, headers, readOnly, options, findings, cancellationToken).ConfigureAwait(false);
 
         var regions = await VhdxRegionTable.ReadAsync(file, headers.Current, findings, cancellationToken).ConfigureAwait(false);
+        if (regions.CopiesDiffer && !readOnly)
+            await regions.HealAsync(file, cancellationToken).ConfigureAwait(false);
         var metadata = await VhdxMetadata.ReadAsync(file, regions.Metadata, cancellationToken).ConfigureAwait(false);
         return new VhdxFront(file, headers, regions, metadata);
     }

@@ -21,11 +21,14 @@ internal sealed class VhdxRegionTable
     private const int EntryLength = 32;
     private const int FirstEntryAt = 16;
 
-    private VhdxRegionTable(IReadOnlyList<VhdxRegion> regions, VhdxRegion bat, VhdxRegion metadata)
+    private readonly bool _secondRules;
+
+    private VhdxRegionTable(IReadOnlyList<VhdxRegion> regions, VhdxRegion bat, VhdxRegion metadata, bool secondRules)
     {
         Regions = regions;
         Bat = bat;
         Metadata = metadata;
+        _secondRules = secondRules;
     }
 
     /// <summary>Every region, unknown ones included: their space is not free.</summary>
@@ -34,6 +37,9 @@ internal sealed class VhdxRegionTable
     public VhdxRegion Bat { get; }
 
     public VhdxRegion Metadata { get; }
+
+    /// <summary>Both copies are valid and say different things: a move of a region was cut off.</summary>
+    public bool CopiesDiffer { get; private init; }
 
     /// <summary>Reads the first valid copy and checks that its regions are inside the file and apart from each other and the log.</summary>
     /// <exception cref="StorageException">Corrupt, or Unsupported when an unknown region is marked as required.</exception>
@@ -59,9 +65,33 @@ internal sealed class VhdxRegionTable
         else if (!first.AsSpan().SequenceEqual(second))
             findings.Warning(VhdxFormat.SecondRegionTableOffset, "the two region tables differ; the first one is used");
 
-        return firstProblem is null
+        var ruling = firstProblem is null
             ? Parse(file, header, first, VhdxFormat.FirstRegionTableOffset)
             : Parse(file, header, second, VhdxFormat.SecondRegionTableOffset);
+        var differ = firstProblem is null && secondProblem is null && !first.AsSpan().SequenceEqual(second);
+        return differ ? new VhdxRegionTable(ruling.Regions, ruling.Bat, ruling.Metadata, secondRules: false) { CopiesDiffer = true } : ruling;
+    }
+
+    /// <summary>Writes other regions into both copies, first the one that does not rule, each stable before this goes on: at every
+    /// moment one valid copy says the old or the new. Both must be true until this returns.</summary>
+    /// <param name="file">The image.</param>
+    /// <param name="regions">All regions of the file.</param>
+    public async ValueTask ReplaceAsync(IStorageFile file, VhdxRegion[] regions)
+    {
+        var bytes = ToBytes(regions);
+        foreach (var second in new[] { !_secondRules, _secondRules })
+        {
+            var offset = second ? VhdxFormat.SecondRegionTableOffset : VhdxFormat.FirstRegionTableOffset;
+            await file.WriteAsync(offset, bytes, CancellationToken.None).ConfigureAwait(false);
+            await file.FlushAsync(CancellationToken.None).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Makes the copy that does not rule say what the ruling one says: it names a place that may become somebody else's.</summary>
+    public async ValueTask HealAsync(IStorageFile file, CancellationToken cancellationToken)
+    {
+        await file.WriteAsync(VhdxFormat.SecondRegionTableOffset, ToBytes([.. Regions]), cancellationToken).ConfigureAwait(false);
+        await file.FlushAsync(cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>A table's bytes, for a new file.</summary>
@@ -111,7 +141,8 @@ internal sealed class VhdxRegionTable
         return new VhdxRegionTable(
             regions,
             Find(file, regions, VhdxFormat.BatRegion, "block allocation table", tableOffset),
-            Find(file, regions, VhdxFormat.MetadataRegion, "metadata region", tableOffset));
+            Find(file, regions, VhdxFormat.MetadataRegion, "metadata region", tableOffset),
+            secondRules: tableOffset == VhdxFormat.SecondRegionTableOffset);
     }
 
     private static VhdxRegion ParseEntry(IStorageFile file, ReadOnlySpan<byte> entry, long offset)
