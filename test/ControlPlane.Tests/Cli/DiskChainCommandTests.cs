@@ -3,6 +3,7 @@ using Godwit.Cli;
 using Godwit.Storage;
 using Godwit.Storage.Formats;
 using Godwit.Testing;
+using Godwit.Testing.Hosts;
 using Xunit;
 
 namespace Godwit.ControlPlane.Tests.Cli;
@@ -112,6 +113,23 @@ public sealed class DiskChainCommandTests : IDisposable
         Assert.Equal(65_536, json.GetProperty("writtenBytes").GetInt64());
         File.Delete(At($"middle.{extension}"));
         Assert.Equal(before, await ReadAsync($"leaf.{extension}"));
+    }
+
+    /// <summary>7-Zip knows nothing of us and finds the parents by itself.</summary>
+    [Theory(Timeout = 60_000)]
+    [InlineData("vhdx")]
+    [InlineData("vhd")]
+    public async Task A_converted_chain_is_what_7zip_extracts(string extension)
+    {
+        var program = Array.Find(["/usr/bin/7zz", "/usr/bin/7z"], File.Exists) ?? "";
+        Assert.SkipWhen(program.Length == 0, "7-Zip is not installed");
+        await MakeChainAsync(extension);
+        await RunAsync(0, "convert", $"leaf.{extension}", "flat.img", "--format", "raw");
+        var result = await ChildProgram.RunAsync(program, ["x", "-y", $"-t{extension}", $"-o{At("out")}", At($"leaf.{extension}")], null, Token);
+        Assert.True(result.ExitCode == 0, result.ToString());
+        var extracted = await File.ReadAllBytesAsync(Assert.Single(Directory.GetFiles(At("out"))), Token);
+        Assert.Equal(extracted, await File.ReadAllBytesAsync(At("flat.img"), Token));
+        Assert.Equal(extracted, await ReadAsync($"leaf.{extension}"));
     }
 
     [Theory(Timeout = 60_000)]

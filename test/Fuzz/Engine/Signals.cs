@@ -20,9 +20,10 @@ internal sealed partial class Signals(CoverageMap map)
     /// <summary>Records an error of the product.</summary>
     public void Note(string where, StorageException error) => Note($"{where} {error.Kind} {ShapeOf(error.Reason)}");
 
-    /// <summary>A sentence without its numbers and identifiers: words with a digit in them.</summary>
-    public static string ShapeOf(string message) => WordWithDigit().Replace(message, "#");
+    /// <summary>A sentence without what comes from the file: numbers and identifiers (words with a digit in them), quoted texts,
+    /// the four letters of a VHD parent locator.</summary>
+    public static string ShapeOf(string message) => FromTheFile().Replace(message, "#");
 
-    [GeneratedRegex(@"[\w-]*\d[\w-]*")]
-    private static partial Regex WordWithDigit();
+    [GeneratedRegex("""[\w-]*\d[\w-]*|"[^"]*"|(?<=parent locator ).{4}(?=[ ,])""", RegexOptions.Singleline)]
+    private static partial Regex FromTheFile();
 }

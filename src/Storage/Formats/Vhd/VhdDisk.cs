@@ -156,7 +156,7 @@ public sealed partial class VhdDisk : BlockDevice
 
         if (!_session.HasChanged || !_session.IsReady)
             return;
-        await _session.BarrierAsync(long.MaxValue).ConfigureAwait(false);
+        await _session.EndAsync().ConfigureAwait(false);
         await _tail!.TrimAsync(VhdRepair.LastUsed(_table, _blocks!, _metadataEnd)).ConfigureAwait(false);
     }
 }

@@ -10,7 +10,7 @@ internal sealed class VhdLayout
     private readonly VhdBlockTable _table;
     private readonly VhdxFindings _findings;
     private readonly long _end;
-    private readonly List<(FileRange Range, string Name)> _fixed = [];
+    private readonly List<(FileRange Range, string Name, bool IsLocator)> _fixed = [];
     private readonly List<FileRange> _kept = [];
     private readonly List<ulong> _places = [];
 
@@ -49,15 +49,15 @@ internal sealed class VhdLayout
 
     private void AddMetadata(VhdFooters footers, VhdDynamicHeader header)
     {
-        _fixed.Add((new FileRange(0, VhdFormat.FooterLength), "the copy of the footer"));
-        _fixed.Add((new FileRange((long)footers.Current.DataOffset, VhdFormat.HeaderLength), "the dynamic header"));
+        _fixed.Add((new FileRange(0, VhdFormat.FooterLength), "the copy of the footer", false));
+        _fixed.Add((new FileRange((long)footers.Current.DataOffset, VhdFormat.HeaderLength), "the dynamic header", false));
         var tableLength = VhdFormat.AlignUp(_table.Count * sizeof(uint), VhdFormat.Sector);
-        _fixed.Add((new FileRange(_table.Offset, tableLength), "the block table"));
+        _fixed.Add((new FileRange(_table.Offset, tableLength), "the block table", false));
         _kept.Add(new FileRange(_table.Offset, VhdFormat.AlignUp(header.MaxEntries * (long)sizeof(uint), VhdFormat.Sector)));
         for (var index = 0; index < VhdFormat.LocatorCount; index++)
             AddLocator(header.Locator(index));
         _fixed.Sort(static (a, b) => a.Range.Start.CompareTo(b.Range.Start));
-        foreach (var (range, _) in _fixed)
+        foreach (var (range, _, _) in _fixed)
             MetadataEnd = Math.Max(MetadataEnd, range.End);
         foreach (var range in _kept)
             MetadataEnd = Math.Max(MetadataEnd, Math.Min(range.End, _end));
@@ -74,7 +74,7 @@ internal sealed class VhdLayout
             return;
         }
 
-        _fixed.Add((new FileRange((long)locator.Offset, locator.Length), $"the parent locator {locator.Name}"));
+        _fixed.Add((new FileRange((long)locator.Offset, locator.Length), $"the parent locator {locator.Name}", true));
         _kept.Add(new FileRange((long)locator.Offset, locator.RoomInBytes));
     }
 
@@ -102,27 +102,41 @@ internal sealed class VhdLayout
     private void CheckApartAndFindGaps()
     {
         var places = CollectionsMarshal.AsSpan(_places);
-        var end = 0L;
-        var owner = "";
+        var owned = default(Neighbour);
+        var path = default(Neighbour);
         int nextFixed = 0, nextPlace = 0;
         while (nextFixed < _fixed.Count || nextPlace < places.Length)
         {
             var place = nextPlace < places.Length ? (long)(places[nextPlace] >> 32) * VhdFormat.Sector : long.MaxValue;
             FileRange range;
             string? name = null;
+            var isLocator = false;
             uint block = 0;
             if (nextFixed < _fixed.Count && _fixed[nextFixed].Range.Start <= place)
-                (range, name) = _fixed[nextFixed++];
+                (range, name, isLocator) = _fixed[nextFixed++];
             else
                 (range, block) = (new FileRange(place, _blocks.PlaceLength), (uint)places[nextPlace++]);
-            if (range.Start < end)
-                _findings.Error(range.Start, $"{name ?? $"block {block}"} at {range.Start} overlaps {(owner.Length > 0 ? owner : "another block")}, which ends at {end}");
-            AddGap(end, range.Start);
-            if (range.End > end)
-                (end, owner) = (range.End, name ?? "");
+            if (range.Start < owned.End || range.Start < path.End)
+                ReportOverlap(range.Start, name ?? $"block {block}", isLocator, range.Start < owned.End ? owned : path);
+            AddGap(Math.Max(owned.End, path.End), range.Start);
+            if (isLocator)
+                path = range.End > path.End ? new Neighbour(range.End, name, true) : path;
+            else
+                owned = range.End > owned.End ? new Neighbour(range.End, name, false) : owned;
         }
 
-        AddGap(end, _end);
+        AddGap(Math.Max(owned.End, path.End), _end);
+    }
+
+    /// <summary>A path that lies in something else is only a path that cannot be read. Such a one may have pointed behind the end
+    /// when the disk was opened last, and a new block has come to lie there.</summary>
+    private void ReportOverlap(long at, string name, bool isLocator, Neighbour before)
+    {
+        var message = $"{name} at {at} overlaps {before.Name ?? "another block"}, which ends at {before.End}";
+        if (isLocator || before.IsLocator)
+            _findings.Warning(at, message);
+        else
+            _findings.Error(at, message);
     }
 
     /// <summary>Notes a gap, without the room that is kept for longer paths and more entries.</summary>
@@ -140,4 +154,7 @@ internal sealed class VhdLayout
         if (to > from)
             Gaps.Add(new FileRange(from, to - from));
     }
+
+    /// <summary>Who reaches furthest so far; no name for a block.</summary>
+    private readonly record struct Neighbour(long End, string? Name, bool IsLocator);
 }

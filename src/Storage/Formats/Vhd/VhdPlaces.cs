@@ -129,8 +129,9 @@ internal sealed class VhdPlaces(IStorageFile file, VhdBlocks blocks, bool hasPar
 
     /// <summary>Punches stale places. Gives their disk space back as well.</summary>
     /// <param name="limit">Stops after about this many bytes, so that one flush does not take too long.</param>
+    /// <param name="reuse">Makes them ready for blocks too; not worth it when the disk is being closed.</param>
     /// <returns>Something was punched: the next barrier has something to do.</returns>
-    public async ValueTask<bool> PunchStaleAsync(long limit)
+    public async ValueTask<bool> PunchStaleAsync(long limit, bool reuse)
     {
         var any = false;
         while (limit > 0 && TakeStale(limit) is FileRange range)
@@ -139,7 +140,8 @@ internal sealed class VhdPlaces(IStorageFile file, VhdBlocks blocks, bool hasPar
             try
             {
                 await file.PunchHoleAsync(range.Start, Math.Min(range.Length, file.Length - range.Start), CancellationToken.None).ConfigureAwait(false);
-                await PrepareAsync(range).ConfigureAwait(false);
+                if (reuse)
+                    await PrepareAsync(range).ConfigureAwait(false);
             }
             catch (StorageException)
             {
@@ -148,6 +150,8 @@ internal sealed class VhdPlaces(IStorageFile file, VhdBlocks blocks, bool hasPar
             }
 
             any = true;
+            if (!reuse)
+                continue;
             lock (_gate)
             {
                 _punched.Enqueue(range);

@@ -40,6 +40,14 @@ internal sealed class VhdSession(IStorageFile file, VhdPlaces? places)
         return Volatile.Read(ref _changes) == Volatile.Read(ref _flushedChanges) ? ValueTask.CompletedTask : BarrierAsync(PunchPerFlush);
     }
 
+    /// <summary>The last flush of an opening; gives the space of places nobody has back to the file system.</summary>
+    public async ValueTask EndAsync()
+    {
+        await BarrierAsync(0).ConfigureAwait(false);
+        if (places is not null && await places.PunchStaleAsync(long.MaxValue, reuse: false).ConfigureAwait(false))
+            Changed();
+    }
+
     /// <summary>Flushes, whatever the count of changes says, and punches up to so many bytes of free places.</summary>
     public async ValueTask BarrierAsync(long punchLimit)
     {
@@ -63,7 +71,7 @@ internal sealed class VhdSession(IStorageFile file, VhdPlaces? places)
             flushed = seen == flushed ? changes : seen;
         }
 
-        if (places is not null && punchLimit > 0 && await places.PunchStaleAsync(punchLimit).ConfigureAwait(false))
+        if (places is not null && punchLimit > 0 && await places.PunchStaleAsync(punchLimit, reuse: true).ConfigureAwait(false))
             Changed();
     }
 }

@@ -73,6 +73,21 @@ public sealed class VhdGrowthTests
     }
 
     [Fact(Timeout = 20_000)]
+    public async Task Bytes_another_program_left_behind_the_end_do_not_show_up_when_the_disk_grows()
+    {
+        var file = await CreateAsync((5 * MiB) + 512);
+        await using (var disk = await OpenAsync(file.Reopen()))
+            await disk.WriteAsync(5 * MiB, Pattern(1, 512), WriteFlags.None, None);
+        var table = file.ToArray().AsSpan(TableOffset + (10 * sizeof(uint)), sizeof(uint));
+        var place = System.Buffers.Binary.BinaryPrimitives.ReadUInt32BigEndian(table) * 512L;
+        await PokeAsync(file.Reopen(), place + 512 + 512, Pattern(2, 4096));
+        await using var grown = await OpenAsync(file.Reopen());
+        await grown.ResizeAsync(6 * MiB, None);
+        Assert.Equal(Pattern(1, 512), await ReadAsync(grown, 5 * MiB, 512));
+        Assert.Equal(new byte[MiB - 512], await ReadAsync(grown, (5 * MiB) + 512, MiB - 512));
+    }
+
+    [Fact(Timeout = 20_000)]
     public async Task A_disk_whose_table_has_no_room_says_what_to_do()
     {
         // 128 entries fill the first sector of the table, and the first block lies behind it.

@@ -97,7 +97,7 @@ public sealed class VhdHostileTests
         try
         {
             var description = await VhdDisk.DescribeAsync(image.Reopen(readOnly: true), None);
-            await using var disk = await OpenAsync(image, parent: description.Parent is null ? null : new ReferenceDisk(8 * MiB));
+            await using var disk = await OpenAsync(image, parent: description.Parent is null ? null : new ReferenceDisk(64 << 10));
             var bytes = new byte[4096];
             for (var place = 0L; place < disk.Length && place < 16 * MiB; place += MiB)
             {

@@ -178,6 +178,20 @@ public sealed class VhdxWriteOrderTests
     }
 
     [Fact(Timeout = 20_000)]
+    public async Task Bytes_another_program_left_behind_the_end_do_not_show_up_when_the_disk_grows()
+    {
+        var file = await VhdxSample.CreateAsync((5 * VhdxSample.MiB) + 512);
+        await using (var disk = await VhdxSample.OpenAsync(file.Reopen()))
+            await disk.WriteAsync(5 * VhdxSample.MiB, VhdxSample.Pattern(1, 512), WriteFlags.None, None);
+        var entry = BitConverter.ToInt64(await VhdxSample.PeekAsync(file.Reopen(), VhdxSample.BatOffset + (5 * sizeof(long)), sizeof(long)));
+        await VhdxSample.PokeAsync(file.Reopen(), (entry >> 20 << 20) + 512, VhdxSample.Pattern(2, 4096));
+        await using var grown = await VhdxSample.OpenAsync(file.Reopen());
+        await grown.ResizeAsync(6 * VhdxSample.MiB, None);
+        Assert.Equal(VhdxSample.Pattern(1, 512), await VhdxSample.ReadAsync(grown, 5 * VhdxSample.MiB, 512));
+        Assert.Equal(new byte[VhdxSample.MiB - 512], await VhdxSample.ReadAsync(grown, (5 * VhdxSample.MiB) + 512, VhdxSample.MiB - 512));
+    }
+
+    [Fact(Timeout = 20_000)]
     public async Task A_disk_grows_across_a_crash_and_its_new_part_reads_as_zeroes()
     {
         var crash = new CrashFile(await CreateAsync((2 * MiB) + 512));
