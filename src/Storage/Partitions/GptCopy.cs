@@ -44,12 +44,3 @@ internal sealed class GptCopy(byte[] header, byte[] entries, int sectorSize)
 
     private long Long(int at) => BinaryPrimitives.ReadInt64LittleEndian(header.AsSpan(at));
 }
-
-/// <summary>The copies of a GUID partition table that can be used. At least one is there.</summary>
-/// <param name="Primary">The one behind the MBR; null when it is damaged.</param>
-/// <param name="Backup">The one at the end of the disk, or where it was before the disk grew; null when there is none.</param>
-internal sealed record GptCopies(GptCopy? Primary, GptCopy? Backup)
-{
-    /// <summary>The one that counts.</summary>
-    public GptCopy Current => Primary ?? Backup!;
-}
