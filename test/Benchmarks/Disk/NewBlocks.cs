@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
 using Godwit.Benchmarks.Nbd;
+using Godwit.Testing;
 using Godwit.Testing.Hosts;
 
 namespace Godwit.Benchmarks.Disk;
@@ -13,10 +14,14 @@ internal sealed partial class NewBlocks(string godwit, string folder, DiskRunSiz
 {
     private const string Qemu = "qemu-storage-daemon";
     private int _files;
+    private string _sockets = "";
 
     /// <summary>Rates with and without flushes, both servers in turn, and how often each waited for the disk.</summary>
     public async Task<List<NewBlocksMeasurement>> RunAsync(CancellationToken cancellationToken)
     {
+        // Not beside the files: the path of a socket has 107 bytes at most.
+        using var sockets = new TempFolder();
+        _sockets = sockets.Path;
         var results = new List<NewBlocksMeasurement>();
         foreach (var interval in new[] { 0, 1, 16 })
         {
@@ -63,7 +68,7 @@ internal sealed partial class NewBlocks(string godwit, string folder, DiskRunSiz
     private async Task<double> MeasureAsync(string server, int interval, int blocks, string? trace, CancellationToken cancellationToken)
     {
         var file = Path.Combine(folder, $"blocks{++_files}.vhdx");
-        var socket = Path.Combine(folder, $"blocks{_files}.sock");
+        var socket = Path.Combine(_sockets, $"{_files}.sock");
         (await ChildProgram.RunAsync(
             "qemu-img", ["create", "-f", "vhdx", "-o", "block_size=1M", file, $"{size.GodwitBlocks}M"], null, cancellationToken)).Succeeded();
         double seconds;
