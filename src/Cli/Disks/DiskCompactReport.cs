@@ -1,4 +1,3 @@
-using Godwit.Storage.FileSystems;
 using Godwit.Storage.Operations;
 
 namespace Godwit.Cli.Disks;
@@ -27,18 +26,4 @@ internal sealed record DiskCompactReport(
     public static DiskCompactReport From(string path, bool dryRun, CompactResult result) => new(
         path, dryRun, result.LengthBefore, result.LengthAfter, result.AllocatedBefore, result.AllocatedAfter, result.BlockSize, result.Zero,
         result.Unused, result.Inside, result.Empty, result.BlocksMoved, [.. result.Partitions.Select(DiskCompactPartition.From)], result.Notes);
-}
-
-/// <summary>A partition in that report.</summary>
-/// <param name="Number">As Linux counts; 0 for a file system on the whole disk.</param>
-/// <param name="Start">First byte on the disk.</param>
-/// <param name="Length">Bytes.</param>
-/// <param name="FileSystem">What is in it; left out when that is not known.</param>
-/// <param name="Used">What it calls free was given back.</param>
-/// <param name="Reason">Why not; left out when it was.</param>
-internal sealed record DiskCompactPartition(int Number, long Start, long Length, string? FileSystem, bool Used, string? Reason)
-{
-    /// <summary>Makes the entry.</summary>
-    public static DiskCompactPartition From(PartitionUse use) =>
-        new(use.Number, use.Start, use.Length, use.FileSystem, use.Reason is null, use.Reason);
 }

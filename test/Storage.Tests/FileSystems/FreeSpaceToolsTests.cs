@@ -1,9 +1,7 @@
 using Godwit.Storage.FileSystems;
-using Godwit.Storage.Files;
 using Godwit.Storage.Formats;
 using Godwit.Storage.Operations;
 using Godwit.Storage.Tests.Partitions;
-using Godwit.Testing.Hosts;
 using Xunit;
 
 namespace Godwit.Storage.Tests.FileSystems;
@@ -137,7 +135,7 @@ public sealed class FreeSpaceToolsTests
     /// <summary>QEMU and 7-Zip read what we read.</summary>
     private static async Task JudgeFormatAsync(FileSystemImage image, string path, string format)
     {
-        if (format == "raw" || FileSystemImage.Tool("qemu-img") is not string qemu)
+        if (format == "raw" || FileSystemImage.Tool("qemu-img") is null)
             return;
         var raw = image.At("whole.raw");
         await using (var disk = await DiskImage.OpenAsync(path, null, readOnly: true, None))
@@ -146,7 +144,6 @@ public sealed class FreeSpaceToolsTests
         if (driver == "vhdx")
             await image.RunAsync("qemu-img", "check", "-f", driver, path);
         await image.RunAsync("qemu-img", "compare", "-f", driver, "-F", "raw", path, raw);
-        Assert.NotEmpty(qemu);
         if (FileSystemImage.Tool("7zz") is not string)
             return;
         await image.RunAsync("7zz", "x", "-y", $"-t{format}", $"-o{image.At("seven")}", path);

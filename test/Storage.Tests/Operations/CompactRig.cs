@@ -1,4 +1,3 @@
-using Godwit.Storage.Chains;
 using Godwit.Storage.Files;
 using Godwit.Storage.Formats;
 using Godwit.Storage.Formats.Vhd;
