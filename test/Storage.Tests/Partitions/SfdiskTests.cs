@@ -45,6 +45,24 @@ public sealed class SfdiskTests : IDisposable
             Assert.True(table.Gpt is { Primary: not null, Backup: not null });
     }
 
+    [Fact(Timeout = 60_000)]
+    public async Task Sfdisk_finds_nothing_wrong_with_a_table_whose_backup_moved()
+    {
+        Assert.SkipWhen(Program() is null, "sfdisk is not installed");
+        var path = _folder.File("disk.raw");
+        await using (var created = File.Create(path))
+            created.SetLength(64 * MiB);
+        await RunAsync("--label", "gpt", "size=4096\nsize=8192\n", path);
+        await using (var disk = await DiskImage.OpenAsync(path, ImageFormat.Raw, readOnly: false, None))
+            await GptMove.RunAsync(disk, (await PartitionTable.ReadAsync(disk, None)).Gpt!, 16 * MiB, None);
+        await using (var file = File.OpenWrite(path))
+            file.SetLength(16 * MiB);
+        var verified = await ChildProgram.RunAsync(Program()!, ["--verify", path], null, None);
+        Assert.True(verified.ExitCode == 0, verified.ToString());
+        Assert.Contains("No errors detected", verified.ToString(), StringComparison.Ordinal);
+        Assert.DoesNotContain("mismatch", verified.ToString(), StringComparison.Ordinal);
+    }
+
     private static string? Program() => Array.Find(["/usr/sbin/sfdisk", "/sbin/sfdisk", "/usr/bin/sfdisk"], File.Exists);
 
     /// <summary>Runs sfdisk with a script, which it only takes from its standard input.</summary>
