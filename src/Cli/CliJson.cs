@@ -20,4 +20,6 @@ namespace Godwit.Cli;
 [JsonSerializable(typeof(DiskConvertReport))]
 [JsonSerializable(typeof(DiskCopyReport))]
 [JsonSerializable(typeof(DiskServeReport))]
+[JsonSerializable(typeof(DiskRepairReport))]
+[JsonSerializable(typeof(DiskRestoreReport))]
 internal sealed partial class CliJson : JsonSerializerContext;

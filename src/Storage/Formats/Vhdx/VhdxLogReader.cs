@@ -41,7 +41,7 @@ internal sealed class VhdxLogReader
             // The specification says to refuse. QEMU opens such a file: it names the log before it writes the entry.
             throw new StorageException(StorageErrorKind.Corrupt,
                 "the header says that the log must be replayed, but the log holds no valid sequence of entries"
-                + " (QEMU leaves that when it is killed at a bad moment; \"qemu-img check -r all\" repairs it then)",
+                + " (QEMU leaves that when it is killed at a bad moment; \"godwit disk repair\" tells whether something is lost)",
                 _file.Path, _header.LogOffset, "open");
         }
 
