@@ -22,4 +22,6 @@ namespace Godwit.Cli;
 [JsonSerializable(typeof(DiskServeReport))]
 [JsonSerializable(typeof(DiskCompactReport))]
 [JsonSerializable(typeof(DiskResizeReport))]
+[JsonSerializable(typeof(DiskRepairReport))]
+[JsonSerializable(typeof(DiskRestoreReport))]
 internal sealed partial class CliJson : JsonSerializerContext;

@@ -41,7 +41,7 @@ internal static class Failure
         StorageErrorKind.InUse => Advised(ErrorCode.Busy, e, "stop the VM or the program that has it open"),
         StorageErrorKind.NoSpace => Advised(ErrorCode.NoSpace, e, "make room, or choose a file system with more space"),
         StorageErrorKind.Corrupt => new(
-            ErrorCode.Corrupt, e.Message, "godwit disk check lists what is wrong with the file; keep a copy before repairing it"),
+            ErrorCode.Corrupt, e.Message, "godwit disk check lists what is wrong with the file, godwit disk repair mends a copy of it"),
         StorageErrorKind.ParentNotFound => new(
             ErrorCode.NotFound, e.Message,
             "put the parent beside its child, give --path-map, or write its new place into the child with godwit disk set-parent"),

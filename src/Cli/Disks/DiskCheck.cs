@@ -4,6 +4,7 @@ using Godwit.Cli.Text;
 using Godwit.Storage;
 using Godwit.Storage.Chains;
 using Godwit.Storage.Formats;
+using Godwit.Storage.Repair;
 
 namespace Godwit.Cli.Disks;
 
@@ -59,7 +60,9 @@ internal static class DiskCheck
         {
             await ImageNames.RequireContentAsync(path, format, cancellationToken);
             var layers = await ChainCheck.RunAsync(path, options, cancellationToken);
-            var reports = layers.Select(layer => Report(layer.Path, layer.Report)).ToList();
+            var reports = new List<DiskCheckReport>();
+            foreach (var layer in layers)
+                reports.Add(await ReportAsync(layer.Path, reports.Count == 0 ? options.Format : null, layer.Report, cancellationToken));
             return reports.Count == 1
                 ? reports[0]
                 : reports[0] with { Sound = reports.TrueForAll(report => report.Sound), Parents = reports[1..] };
@@ -67,13 +70,18 @@ internal static class DiskCheck
         catch (StorageException e) when (e.Kind == StorageErrorKind.Corrupt)
         {
             // Too broken to go on examining: that is a finding too.
-            return new DiskCheckReport(path, false, 1, 0, 0, 0, [new DiskFinding(CheckSeverity.Error, e.Offset, e.Reason)]);
+            var report = new CheckReport([new CheckFinding(CheckSeverity.Error, e.Offset, e.Reason)], 1, 0, 0, 0);
+            return await ReportAsync(path, options.Format, report, cancellationToken);
         }
     }
 
-    private static DiskCheckReport Report(string path, CheckReport report)
+    private static async Task<DiskCheckReport> ReportAsync(
+        string path, ImageFormat? format, CheckReport found, CancellationToken cancellationToken)
     {
-        var findings = report.Findings.Select(found => new DiskFinding(found.Severity, found.Offset, found.Message)).ToList();
+        var report = await RepairForecast.AddAsync(path, format, found, cancellationToken);
+        var findings = report.Findings
+            .Select(one => new DiskFinding(one.Severity, one.Offset, one.Message) { Remedy = one.Remedy == CheckRemedy.None ? null : one.Remedy })
+            .ToList();
         return new DiskCheckReport(
             path, report.IsSound, report.Errors, report.Warnings, report.TotalBlocks, report.AllocatedBlocks, findings);
     }
@@ -85,6 +93,8 @@ internal static class DiskCheck
         var count = report.Errors == 1 ? "1 error" : string.Create(CultureInfo.InvariantCulture, $"{report.Errors} errors");
         session.Talk.Say(
             report.Errors == 0 ? $"{report.Path}: no errors found" : $"{report.Path}: {count}; keep a copy before repairing it");
+        if (report.Findings.Any(static finding => finding.Remedy is not null))
+            session.Talk.Say($"godwit disk repair {Quoting.ForShell(report.Path)} --dry-run shows how that can be mended");
     }
 
     private static string Line(Session session, DiskFinding finding)
@@ -98,6 +108,12 @@ internal static class DiskCheck
         var where = finding.Offset is long offset
             ? string.Create(CultureInfo.InvariantCulture, $" at offset {offset} (0x{offset:x})")
             : "";
-        return $"{colour(word)}{where}: {Printable.From(finding.Message)}";
+        var remedy = finding.Remedy switch
+        {
+            CheckRemedy.Repair => " [disk repair mends it]",
+            CheckRemedy.RepairLossy => " [disk repair --lossy mends it]",
+            _ => "",
+        };
+        return $"{colour(word)}{where}: {Printable.From(finding.Message)}{remedy}";
     }
 }

@@ -18,6 +18,7 @@ internal static class DiskCommands
         DiskHash.Create(shell, global),
         DiskServe.Create(shell, global),
         DiskCheck.Create(shell, global),
+        DiskRepair.Create(shell, global),
         DiskMap.Create(shell, global),
         DiskMerge.Create(shell, global),
         DiskRebase.Create(shell, global),

@@ -57,7 +57,11 @@ internal sealed record DiskCheckReport(
 /// <param name="Severity">How bad it is: "Information", "Warning" or "Error".</param>
 /// <param name="Offset">Byte offset in the file, when a place is to blame.</param>
 /// <param name="Message">What it is.</param>
-internal sealed record DiskFinding(Godwit.Storage.Formats.CheckSeverity Severity, long? Offset, string Message);
+internal sealed record DiskFinding(Godwit.Storage.Formats.CheckSeverity Severity, long? Offset, string Message)
+{
+    /// <summary>"Repair" or "RepairLossy" where <c>disk repair</c> mends it; left out otherwise.</summary>
+    public Godwit.Storage.Formats.CheckRemedy? Remedy { get; init; }
+}
 
 /// <summary>One run of <c>disk map</c>.</summary>
 /// <param name="Offset">First byte, as the guest sees it.</param>

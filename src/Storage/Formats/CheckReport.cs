@@ -13,11 +13,28 @@ public enum CheckSeverity
     Error = 2,
 }
 
+/// <summary>What can be done about a finding.</summary>
+public enum CheckRemedy
+{
+    /// <summary>Nothing, or nobody has looked.</summary>
+    None = 0,
+
+    /// <summary>A repair mends it and gives nothing up.</summary>
+    Repair = 1,
+
+    /// <summary>A repair mends it when it may give something up.</summary>
+    RepairLossy = 2,
+}
+
 /// <summary>One thing a check found.</summary>
 /// <param name="Severity">How bad it is.</param>
 /// <param name="Offset">Byte offset in the file, or null when no place is to blame.</param>
 /// <param name="Message">What is there and which rule it breaks, in a sentence.</param>
-public sealed record CheckFinding(CheckSeverity Severity, long? Offset, string Message);
+public sealed record CheckFinding(CheckSeverity Severity, long? Offset, string Message)
+{
+    /// <summary>What can be done about it, where that was worked out.</summary>
+    public CheckRemedy Remedy { get; init; }
+}
 
 /// <summary>What a check of an image file found. A check never writes.</summary>
 /// <param name="Findings">Every finding in the order of discovery; a very long list is cut and says so at its end.</param>

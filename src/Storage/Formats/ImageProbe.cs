@@ -27,7 +27,7 @@ internal static class ImageProbe
             ImageKind.Vhd => ImageFormat.VhdDynamic,
             ImageKind.DamagedVhdx => throw new StorageException(
                 StorageErrorKind.Corrupt,
-                "headers of a VHDX are there but its first sector is damaged; restore that sector, "
+                "headers of a VHDX are there but its first sector is damaged; godwit disk repair writes it again, "
                 + "or name the format raw if it is a raw disk",
                 file.Path,
                 detected.Offset,

@@ -20,6 +20,9 @@ public sealed class WholeFile : BlockDevice
     /// <exception cref="StorageException">It could not be opened: NotFound, AccessDenied, InUse.</exception>
     public static WholeFile Open(string path, bool readOnly) => new(LocalFile.Open(path, readOnly));
 
+    /// <summary>A device over a file that is open; disposing it disposes the file.</summary>
+    internal static WholeFile Over(IStorageFile file) => new(file);
+
     /// <summary>Creates a file of a size that reads as zeroes and takes up no space; a failure leaves none.</summary>
     /// <param name="path">The file; must not exist.</param>
     /// <param name="size">Bytes.</param>

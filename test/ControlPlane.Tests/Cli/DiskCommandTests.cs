@@ -105,7 +105,7 @@ public sealed class DiskCommandTests : IDisposable
         Overwrite("a.vhdx", 0x10000, 4096);
         var warned = await RunAsync(0, "check", "a.vhdx");
         Assert.StartsWith("warning at offset 65536 (0x10000): ", warned.Out, StringComparison.Ordinal);
-        Assert.Equal($"{At("a.vhdx")}: no errors found\n", warned.Error);
+        Assert.Equal($"{At("a.vhdx")}: no errors found\ngodwit disk repair {At("a.vhdx")} --dry-run shows how that can be mended\n", warned.Error);
 
         Overwrite("a.vhdx", 0x20000, 4096);
         var before = await File.ReadAllBytesAsync(At("a.vhdx"), Token);

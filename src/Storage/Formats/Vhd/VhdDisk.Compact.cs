@@ -70,7 +70,7 @@ public sealed partial class VhdDisk : IPackedDisk, IPunchableDisk
         _session.ThrowIfOver();
 
         // A place whose entry was taken away may be written to only once that is stable.
-        await _session.BarrierAsync(long.MaxValue).ConfigureAwait(false);
+        await _session.EndAsync().ConfigureAwait(false);
         _places!.Forget();
         var packing = new VhdPacking(_file, _blocks!, _table!, _bitmaps!, _session, _tail!.End);
         await packing.RunAsync(FindGaps(), batchBytes, progress, cancellationToken).ConfigureAwait(false);

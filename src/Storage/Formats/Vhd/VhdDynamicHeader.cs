@@ -72,6 +72,22 @@ internal sealed class VhdDynamicHeader
         return header;
     }
 
+    /// <summary>The header these bytes are when signature, version and checksum are put right and it has such a table. What they say
+    /// about a parent is kept only where there is one.</summary>
+    public static VhdDynamicHeader Mended(ReadOnlySpan<byte> found, bool hasParent, long tableOffset, long entries, int blockSize)
+    {
+        var bytes = Create(tableOffset, entries, blockSize).ToBytes();
+        if (hasParent)
+            found[ParentIdAt..VhdFormat.HeaderLength].CopyTo(bytes.AsSpan(ParentIdAt));
+        return Sealed(bytes);
+    }
+
+    /// <summary>What these bytes say about the table, whatever their checksum: offset, entries and block size.</summary>
+    public static (ulong TableOffset, uint Entries, uint BlockSize) Peek(ReadOnlySpan<byte> found) => (
+        BinaryPrimitives.ReadUInt64BigEndian(found[TableOffsetAt..]),
+        BinaryPrimitives.ReadUInt32BigEndian(found[EntriesAt..]),
+        BinaryPrimitives.ReadUInt32BigEndian(found[BlockSizeAt..]));
+
     public byte[] ToBytes() => [.. _bytes];
 
     public VhdLocator Locator(int index) => VhdLocator.Read(_bytes.AsSpan(LocatorsAt + (index * VhdLocator.EntryLength)));

@@ -175,6 +175,14 @@ internal sealed class VhdxLayout
             if (_table.WasReadWhole)
                 Gaps.Add(gap);
         }
+
+        // Writers add whole MiB; what else is behind the last block was not put there by one.
+        var rest = _file.Length % VhdxFormat.MiB;
+        if (rest > 0 && _file.Length < VhdxFormat.MaxFileLength && _findings.Collects
+            && _claims.NextGap(_file.Length - rest, _file.Length - rest + VhdxFormat.MiB).Length > 0)
+        {
+            _findings.Warning(_file.Length - rest, $"the last {rest} bytes of the file belong to nothing and are not whole MiB");
+        }
     }
 
     /// <summary>A block whose place belongs to somebody already.</summary>

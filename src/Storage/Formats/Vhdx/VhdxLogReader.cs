@@ -49,7 +49,8 @@ internal sealed class VhdxLogReader
         {
             throw new StorageException(StorageErrorKind.Corrupt,
                 $"the header says that the log must be replayed, but of its {_traces} entries none ends a valid sequence;"
-                + " the log is damaged and what it held may be in no other place: restore the file from a copy",
+                + " the log is damaged and what it held may be in no other place: restore the file from a copy,"
+                + " or see what \"godwit disk repair --dry-run\" says is lost",
                 _file.Path, _header.LogOffset, "open");
         }
 

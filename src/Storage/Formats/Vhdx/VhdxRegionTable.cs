@@ -113,7 +113,8 @@ internal sealed class VhdxRegionTable
         return bytes;
     }
 
-    private static string? ProblemOf(ReadOnlySpan<byte> bytes)
+    /// <summary>Why these bytes are no region table, or null; what its entries say is not looked at.</summary>
+    public static string? ProblemOf(ReadOnlySpan<byte> bytes)
     {
         if (BinaryPrimitives.ReadUInt32LittleEndian(bytes) != VhdxFormat.RegionTableSignature)
             return "the signature \"regi\" is missing";
@@ -123,7 +124,9 @@ internal sealed class VhdxRegionTable
         return count > VhdxFormat.MaxRegions ? $"{count} entries, more than {VhdxFormat.MaxRegions}" : null;
     }
 
-    private static VhdxRegionTable Parse(IStorageFile file, VhdxHeader header, ReadOnlySpan<byte> bytes, long tableOffset)
+    /// <summary>Reads the entries of a table without a problem of its own.</summary>
+    /// <exception cref="StorageException">As for <see cref="ReadAsync"/>.</exception>
+    public static VhdxRegionTable Parse(IStorageFile file, VhdxHeader header, ReadOnlySpan<byte> bytes, long tableOffset)
     {
         var count = BinaryPrimitives.ReadInt32LittleEndian(bytes[8..]);
         var regions = new List<VhdxRegion>(count);

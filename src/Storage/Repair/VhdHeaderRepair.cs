@@ -1,0 +1,105 @@
+using Godwit.Storage.Formats.Vhd;
+using Godwit.Storage.Formats.Vhdx;
+
+namespace Godwit.Storage.Repair;
+
+/// <summary>Puts a dynamic header right with what the footer and the block table tell.</summary>
+/// <remarks>VHD specification 1.0, "Dynamic Disk Header Format". Where the table is and how large blocks are stands there only; but a
+/// wrong guess makes blocks overlap or reach past the end, so a guess under which all of the table makes sense is the right one.</remarks>
+internal static class VhdHeaderRepair
+{
+    private static readonly int[] BlockSizes = [2 << 20, 512 << 10, 1 << 20, 4 << 20, 8 << 20, 16 << 20, 32 << 20, 256 << 10, 128 << 10, 64 << 10];
+
+    /// <summary>Makes the header valid.</summary>
+    /// <returns>It, or null when nothing that fits was found.</returns>
+    public static async ValueTask<VhdDynamicHeader?> RunAsync(RepairWork work, VhdFooters footers, long size, CancellationToken cancellationToken)
+    {
+        StorageException problem;
+        try
+        {
+            var header = await VhdDynamicHeader.ReadAsync(work.File, footers.Current, cancellationToken).ConfigureAwait(false);
+            await VhdBlockTable.LoadAsync(
+                work.File, header, new VhdBlocks(size, (int)header.BlockSize).Count, footers.End, cancellationToken).ConfigureAwait(false);
+            return header;
+        }
+        catch (StorageException e) when (e.Kind is StorageErrorKind.Corrupt or StorageErrorKind.Unsupported)
+        {
+            problem = e;
+        }
+
+        var at = footers.Current.DataOffset;
+        if (problem.Kind == StorageErrorKind.Unsupported || at % VhdFormat.Sector != 0 || at > (ulong)Math.Max(0, footers.End - VhdFormat.HeaderLength))
+        {
+            work.Impossible(problem.Offset, problem.Reason, "nothing else in the file tells what stood there; take the image from a backup");
+            return null;
+        }
+
+        var found = new byte[VhdFormat.HeaderLength];
+        await work.File.ReadAsync((long)at, found, cancellationToken).ConfigureAwait(false);
+        if (await FindAsync(work, footers, size, found, cancellationToken).ConfigureAwait(false) is not (VhdDynamicHeader mended, bool isSure))
+        {
+            work.Impossible(problem.Offset, problem.Reason, "no place and block size were found with which the block table makes sense; take the image from a backup");
+            return null;
+        }
+
+        return await WriteAsync(work, footers, problem, mended, isSure, cancellationToken).ConfigureAwait(false) ? mended : null;
+    }
+
+    private static async ValueTask<bool> WriteAsync(
+        RepairWork work, VhdFooters footers, StorageException problem, VhdDynamicHeader mended, bool isSure, CancellationToken cancellationToken)
+    {
+        var at = (long)footers.Current.DataOffset;
+        var what = $"written again: block table at {mended.TableOffset}, {mended.MaxEntries} entries, blocks of {mended.BlockSize} bytes, with which all of the table makes sense";
+        if (footers.Current.Kind == VhdKind.Differencing)
+            what += "; what it says about the parent is kept and cannot be vouched for: godwit disk set-parent writes it again";
+        if (isSure && footers.Current.Kind == VhdKind.Dynamic)
+            work.Mended(at, problem.Reason, what);
+        else if (!work.MayGiveUp(at, problem.Reason, what))
+            return false;
+        await work.File.WriteAsync(at, mended.ToBytes(), cancellationToken).ConfigureAwait(false);
+        return true;
+    }
+
+    /// <summary>The first guess that fits, and whether the table has enough in it to tell.</summary>
+    private static async ValueTask<(VhdDynamicHeader Header, bool IsSure)?> FindAsync(
+        RepairWork work, VhdFooters footers, long size, byte[] found, CancellationToken cancellationToken)
+    {
+        var (tableOffset, entries, blockSize) = VhdDynamicHeader.Peek(found);
+        var usual = (long)footers.Current.DataOffset + VhdFormat.HeaderLength;
+        var isOwnSize = VhdFormat.IsPowerOfTwo(blockSize) && blockSize is >= VhdFormat.Sector and <= VhdFormat.MaxBlockSize;
+        foreach (var candidate in isOwnSize ? [(int)blockSize, .. BlockSizes] : BlockSizes)
+        {
+            foreach (var place in tableOffset < (ulong)footers.End && tableOffset % VhdFormat.Sector == 0 ? [(long)tableOffset, usual] : new[] { usual })
+            {
+                var blocks = new VhdBlocks(size, candidate);
+                foreach (var count in entries >= blocks.Count && entries < VhdFormat.MaxTableLength / sizeof(uint) ? [entries, blocks.Count] : new[] { blocks.Count })
+                {
+                    var header = VhdDynamicHeader.Mended(found, footers.Current.Kind == VhdKind.Differencing, place, count, candidate);
+                    if (await TryAsync(work, footers, header, blocks, cancellationToken).ConfigureAwait(false) is not long present)
+                        continue;
+
+                    // Fields as they stood need no more proof than that they fit; others need blocks that would not fit otherwise.
+                    var own = candidate == blockSize && place == (long)tableOffset && count == entries;
+                    return (header, own || present > 1);
+                }
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>How many blocks the table has when this is its header; null when the table makes no sense then.</summary>
+    private static async ValueTask<long?> TryAsync(
+        RepairWork work, VhdFooters footers, VhdDynamicHeader header, VhdBlocks blocks, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var table = await VhdBlockTable.LoadAsync(work.File, header, blocks.Count, footers.End, cancellationToken).ConfigureAwait(false);
+            return VhdLayout.Examine(footers, header, blocks, table, VhdxFindings.Strict(work.File)).PresentBlocks;
+        }
+        catch (StorageException e) when (e.Kind is StorageErrorKind.Corrupt or StorageErrorKind.Unsupported)
+        {
+            return null;
+        }
+    }
+}
