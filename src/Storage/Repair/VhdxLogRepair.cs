@@ -19,6 +19,13 @@ internal static class VhdxLogRepair
         try
         {
             var entries = await new VhdxLogReader(work.File, headers.Current, Boot.Id).FindActiveAsync(cancellationToken).ConfigureAwait(false);
+            if (entries.Count == 0)
+            {
+                await MarkEmptyAsync(headers).ConfigureAwait(false);
+                work.Mended(at, "the header names a log in which nothing was ever written", "the log is marked empty; nothing was in it");
+                return true;
+            }
+
             await ReplayAsync(work, headers, cancellationToken).ConfigureAwait(false);
             work.DataEnd = work.File.Length;
             work.Mended(at, $"the log holds changes that are not in their places yet ({entries.Count} entries)", "they are put there and the log is marked empty");
@@ -27,7 +34,7 @@ internal static class VhdxLogRepair
         catch (StorageException damage) when (damage.Kind == StorageErrorKind.Corrupt)
         {
             return await ReplayCutAsync(work, headers, damage, cancellationToken).ConfigureAwait(false)
-                ?? await DropAsync(work, headers, damage, cancellationToken).ConfigureAwait(false);
+                ?? await DropAsync(work, headers, damage).ConfigureAwait(false);
         }
         catch (StorageException tooMuch) when (tooMuch.Kind == StorageErrorKind.Unsupported)
         {
@@ -36,8 +43,11 @@ internal static class VhdxLogRepair
         }
     }
 
-    private static ValueTask ReplayAsync(RepairWork work, VhdxHeaders headers, CancellationToken cancellationToken) =>
-        VhdxLogReplay.ApplyAsync(work.File, headers, Boot.Id, work.Options.NewGuid(), cancellationToken);
+    private static async ValueTask ReplayAsync(RepairWork work, VhdxHeaders headers, CancellationToken cancellationToken) =>
+        await VhdxLogReplay.ApplyAsync(work.File, headers, Boot.Id, work.Options.NewGuid(), cancellationToken).ConfigureAwait(false);
+
+    private static ValueTask MarkEmptyAsync(VhdxHeaders headers) =>
+        headers.UpdateAsync(headers.Current with { LogGuid = Guid.Empty }, both: true, static () => ValueTask.CompletedTask);
 
     /// <summary>A file that was cut after its log was written: the entries are good, what they point to may be gone.</summary>
     private static async ValueTask<bool?> ReplayCutAsync(
@@ -62,7 +72,7 @@ internal static class VhdxLogRepair
         try
         {
             var entries = await new VhdxLogReader(grown, header, Boot.Id).FindActiveAsync(cancellationToken).ConfigureAwait(false);
-            return entries[^1].Header.FlushedFileOffset;
+            return entries.Count == 0 ? null : entries[^1].Header.FlushedFileOffset;
         }
         catch (StorageException damage) when (damage.Kind == StorageErrorKind.Corrupt)
         {
@@ -70,15 +80,11 @@ internal static class VhdxLogRepair
         }
     }
 
-    private static async ValueTask<bool> DropAsync(
-        RepairWork work, VhdxHeaders headers, StorageException damage, CancellationToken cancellationToken)
+    private static async ValueTask<bool> DropAsync(RepairWork work, VhdxHeaders headers, StorageException damage)
     {
-        if (!await VhdxLogSearch.HasAnyAsync(work.File, headers.Current, cancellationToken).ConfigureAwait(false))
-            work.Mended(damage.Offset, "the header names a log in which nothing was ever written", "the log is marked empty; nothing was in it");
-        else if (!work.MayGiveUp(damage.Offset, damage.Reason, $"the log is marked empty and its changes are given up; {Unknown}"))
+        if (!work.MayGiveUp(damage.Offset, damage.Reason, $"the log is marked empty and its changes are given up; {Unknown}"))
             return false;
-        await headers.UpdateAsync(
-            headers.Current with { LogGuid = Guid.Empty }, both: true, static () => ValueTask.CompletedTask).ConfigureAwait(false);
+        await MarkEmptyAsync(headers).ConfigureAwait(false);
         return true;
     }
 }

@@ -171,7 +171,7 @@ public sealed class VhdxRepairTests
         var image = await CreateWithContentAsync();
         var content = await ContentAsync(image);
         await NameLogAsync(image, Guid.NewGuid());
-        await RepairsAsync(image, content, "the log holds no valid sequence");
+        await RepairsAsync(image, content, "names a log that has no entry");
     }
 
     [Fact(Timeout = 20_000)]
@@ -188,7 +188,7 @@ public sealed class VhdxRepairTests
         var refused = await PlanAsync(image);
         Assert.Equal(RepairOutcome.NeedsLossy, Assert.Single(refused.Steps).Outcome);
         Assert.False(refused.ChangesFile);
-        var plan = await RepairsAsync(image, new byte[8 * MiB], "the log holds no valid sequence", lossy: true);
+        var plan = await RepairsAsync(image, new byte[8 * MiB], "none ends a valid sequence", lossy: true);
         Assert.Contains("cannot be told", plan.Steps[0].Action, StringComparison.Ordinal);
     }
 
