@@ -1,3 +1,4 @@
+using Godwit.Storage.Decorators;
 using Godwit.Storage.Files;
 using Godwit.Storage.Formats.Vhd;
 using Godwit.Testing.Disks;
@@ -30,9 +31,12 @@ public sealed class VhdFixedCrashes : VhdDynamicCrashes
 /// <summary>Every sector that was never written must show the parent's bytes, whatever is cut off.</summary>
 public sealed class VhdDifferencingCrashes : VhdDynamicCrashes
 {
+    private BlockDevice? _parent;
+
     protected override int BaseRequest => CrashHistory.BaseId;
 
     protected override VhdCreateOptions Options(long size) => new() { Size = size, BlockSize = 512 << 10, Parent = VhdSample.Parent };
 
-    protected override BlockDevice OpenParent() => VhdSample.ParentOf(CrashHistory.Content(CrashHistory.BaseId, 0, (int)Size));
+    protected override BlockDevice OpenParent() =>
+        new BorrowedDisk(_parent ??= VhdSample.ParentOf(CrashHistory.Content(CrashHistory.BaseId, 0, (int)Size)));
 }

@@ -1,3 +1,4 @@
+using Godwit.Storage.Decorators;
 using Godwit.Storage.Files;
 using Godwit.Storage.Formats.Vhdx;
 using Godwit.Testing.Disks;
@@ -28,6 +29,7 @@ public sealed class Vhdx4KSectorsCrashes : VhdxDynamicCrashes
 public class VhdxDifferencingCrashes : VhdxDynamicCrashes
 {
     private const int Parents = 2_000_000;
+    private BlockDevice? _parent;
     private static readonly Guid AfterPowerCut = new("55555555-0000-0000-0000-000000000001");
 
     protected override int BaseRequest => Parents;
@@ -38,11 +40,16 @@ public class VhdxDifferencingCrashes : VhdxDynamicCrashes
 
     protected override async ValueTask<BlockDevice> OpenAsync(IStorageFile file, bool afterPowerCut)
     {
-        var parent = new ReferenceDisk(Size, DiskCapabilities.Default with { SectorSize = SectorSize });
-        await parent.WriteAsync(0, CrashHistory.Content(Parents, 0, (int)Size), WriteFlags.None, CancellationToken.None);
-        var options = new VhdxOpenOptions { Parent = parent };
+        var options = new VhdxOpenOptions { Parent = new BorrowedDisk(_parent ??= await MakeParentAsync()) };
         return await VhdxDisk.OpenAsync(
             file, afterPowerCut ? options with { BootId = AfterPowerCut } : options, CancellationToken.None);
+    }
+
+    private async Task<BlockDevice> MakeParentAsync()
+    {
+        var parent = new ReferenceDisk(Size, DiskCapabilities.Default with { SectorSize = SectorSize });
+        await parent.WriteAsync(0, CrashHistory.Content(Parents, 0, (int)Size), WriteFlags.None, CancellationToken.None);
+        return parent;
     }
 }
 
