@@ -11,7 +11,7 @@ public sealed partial class LocalFile
     private bool _cannotReserve;
     private bool _cannotSeek;
 
-    private readonly KnownData _data = new();
+    private readonly KnownRun _data = new();
 
     /// <inheritdoc/>
     public ValueTask PunchHoleAsync(long offset, long length, CancellationToken cancellationToken)

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Godwit.Qemu;
 using Godwit.Qemu.Accelerators;
 using Godwit.Qemu.Launch;
@@ -47,9 +48,10 @@ public sealed class AcceleratorProbeTests(ITestOutputHelper output) : IDisposabl
         Assert.Equal(choice.Kind == AcceleratorKind.Kvm, File.Exists("/dev/kvm") && await Probe.TryAsync(AcceleratorKind.Kvm, Token) is null);
 
         // A changed answer in the file shows that it is used; another version that it is not.
-        var changed = (await File.ReadAllTextAsync(cache, Token)).Replace(choice.Reason ?? "null", "remembered", StringComparison.Ordinal);
         if (choice.Reason is not null)
         {
+            var written = JsonEncodedText.Encode(choice.Reason).ToString();
+            var changed = (await File.ReadAllTextAsync(cache, Token)).Replace(written, "remembered", StringComparison.Ordinal);
             await File.WriteAllTextAsync(cache, changed, Token);
             Assert.Equal("remembered", (await Probe.ChooseAsync(version, cache, Token)).Reason);
         }

@@ -8,7 +8,7 @@ namespace Godwit.Storage.Files;
 /// <para>Data stays data until the file's owner punches a hole or cuts the file; and to call data what is none any more is never
 /// wrong, only less exact. Safe from any thread.</para>
 /// </remarks>
-internal sealed class KnownData
+internal sealed class KnownRun
 {
     private readonly Lock _gate = new();
     private long _start;
