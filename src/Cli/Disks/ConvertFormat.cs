@@ -21,6 +21,12 @@ internal sealed record ConvertFormat(string Word, DiskFormat? Own)
     /// <summary>A format of Godwit's own.</summary>
     public static ConvertFormat Of(DiskFormat format) => new(DiskFormats.Word(format), format);
 
+    /// <summary>What a new file of this name is to be when nobody says.</summary>
+    public static ConvertFormat ForNew(string path) =>
+        ForeignWords.FirstOrDefault(word => path.EndsWith($".{word}", StringComparison.OrdinalIgnoreCase)) is string word
+            ? new ConvertFormat(word, null)
+            : Of(DiskFileNames.FormatFor(path));
+
     /// <summary>An option whose value is one of some words; null when it was not given.</summary>
     public static Option<ConvertFormat?> CreateOption(string name, string description, string[] words)
     {

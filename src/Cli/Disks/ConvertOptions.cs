@@ -13,7 +13,7 @@ internal sealed class ConvertOptions
         "--source-format", "What SOURCE is, told by its content when not given", ConvertFormat.SourceWords);
 
     private readonly Option<ConvertFormat?> _format = ConvertFormat.CreateOption(
-        "--format", "What TARGET is to be, vhdx when not given: vhdx, vhdx-fixed, vhd, vhd-fixed, raw; qcow2 and vmdk by qemu-img",
+        "--format", "What TARGET is to be: vhdx, vhdx-fixed, vhd, vhd-fixed, raw; qcow2 and vmdk by qemu-img; told by its name when not given, else vhdx",
         ConvertFormat.TargetWords);
 
     private readonly Option<string?> _subtype = new("--subtype")
@@ -53,9 +53,9 @@ internal sealed class ConvertOptions
     public ConvertFormat? SourceFormat(Session session) => session.Get(_sourceFormat);
 
     /// <summary>What the target is to be.</summary>
-    public ConvertFormat TargetFormat(Session session)
+    public ConvertFormat TargetFormat(Session session, string target)
     {
-        var format = session.Get(_format) ?? ConvertFormat.Of(DiskFormat.VhdxDynamic);
+        var format = session.Get(_format) ?? ConvertFormat.ForNew(target);
         return session.Get(_subtype) is string subtype ? format.WithSubtype(subtype) : format;
     }
 

@@ -32,7 +32,7 @@ internal sealed class DiskConvert
     private async Task<int> RunAsync(Session session, CancellationToken cancellationToken)
     {
         var target = session.Shell.AbsolutePath(session.Get(_target));
-        var format = _options.TargetFormat(session);
+        var format = _options.TargetFormat(session, target);
         await using var source = await ConvertSource.OpenAsync(
             session.Shell.AbsolutePath(session.Get(_source)), _options.SourceFormat(session), cancellationToken);
         var plan = _options.Plan(session, source, format);

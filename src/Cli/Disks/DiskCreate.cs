@@ -12,7 +12,7 @@ internal sealed class DiskCreate
     private readonly Argument<string> _path = DiskCommands.PathArgument();
     private readonly Option<long?> _size = SizeOption.Create("--size", "What the guest sees, for example 8G; the parent's size when not given");
     private readonly Option<DiskFormat?> _format = DiskCommands.FormatOption(
-        "vhdx (grows as it is written; the default), vhdx-fixed, vhd, vhd-fixed or raw; with --parent the parent's family");
+        "vhdx (grows as it is written), vhdx-fixed, vhd, vhd-fixed or raw; vhd for a name that ends with .vhd, else vhdx when not given; with --parent the parent's family");
     private readonly Option<string?> _subtype = DiskCommands.SubtypeOption();
     private readonly Option<long?> _blockSize = SizeOption.Create(
         "--block-size", "Unit of allocation of a VHDX: a power of two from 1M to 256M (32M when not given); of a VHD: 512K to 2M");
@@ -62,7 +62,8 @@ internal sealed class DiskCreate
 
     private async Task CreateAsync(Session session, string path, CancellationToken cancellationToken)
     {
-        var format = DiskFormats.Combine(session.Get(_format), session.Get(_subtype)) ?? DiskFormat.VhdxDynamic;
+        var format = session.Get(_format) ?? DiskFileNames.FormatFor(path);
+        format = DiskFormats.Combine(format, session.Get(_subtype)) ?? format;
         if (format is DiskFormat.VhdxDifferencing or DiskFormat.VhdDifferencing)
             throw new UsageException("a differencing disk needs --parent");
         var size = session.Get(_size) ?? throw new UsageException("--size is missing");

@@ -99,7 +99,7 @@ internal sealed class VirtualMachineCreation(
                     ErrorCode.AlreadyExists, $"'{path}' exists already.", "Leave the size out to use it, or choose another path.");
             }
             RequireFolderOf(path);
-            return new Disk(name, path, disk.Format ?? DiskFormat.VhdxDynamic, size);
+            return new Disk(name, path, disk.Format ?? DiskFileNames.FormatFor(path), size);
         }
         if (!folders.FileExists(path))
         {

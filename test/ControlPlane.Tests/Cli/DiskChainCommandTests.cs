@@ -19,6 +19,20 @@ public sealed class DiskChainCommandTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Theory(Timeout = 60_000)]
+    [InlineData("new.vhd", "VhdDynamic")]
+    [InlineData("new.AVHD", "VhdDynamic")]
+    [InlineData("new.vhdx", "VhdxDynamic")]
+    [InlineData("new.img", "VhdxDynamic")]
+    public async Task A_new_file_is_what_its_name_says(string name, string format)
+    {
+        var made = JsonDocument.Parse((await RunAsync(0, "create", name, "--size", "8M", "--json")).Out).RootElement;
+        Assert.Equal(format, made.GetProperty("format").GetString());
+        await RunAsync(0, "convert", name, $"converted-{name}");
+        var converted = await DiskImage.DescribeAsync(At($"converted-{name}"), Token);
+        Assert.Equal(format, converted.Format.ToString());
+    }
+
+    [Theory(Timeout = 60_000)]
     [InlineData("vhdx", "Vhdx")]
     [InlineData("vhd", "Vhd")]
     public async Task A_chain_is_made_shown_mapped_and_checked(string extension, string format)
