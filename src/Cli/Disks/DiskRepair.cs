@@ -21,7 +21,8 @@ internal sealed class DiskRepair
 
     private readonly Option<string?> _restore = new("--restore")
     {
-        Description = "Put PATH back byte for byte from this undo file", HelpName = "FILE",
+        Description = "Put PATH back byte for byte from this undo file",
+        HelpName = "FILE",
     };
 
     private readonly Option<bool> _dryRun = new("--dry-run") { Description = "Only list what is wrong and what would be done; writes nothing" };
@@ -105,7 +106,9 @@ internal sealed class DiskRepair
         await using var from = plan.ToDevice();
         var copy = new CopyPlan
         {
-            Operation = session.Get(_lossy) ? "repair --lossy" : "repair", Sources = [FileIdentity.Read(path)], Size = from.Length,
+            Operation = session.Get(_lossy) ? "repair --lossy" : "repair",
+            Sources = [FileIdentity.Read(path)],
+            Size = from.Length,
         };
         var making = new FileMaking(
             session, copy, (target, token) => WholeFile.CreateAsync(target, copy.Size, token),

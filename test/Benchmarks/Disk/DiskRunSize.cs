@@ -33,7 +33,14 @@ internal sealed record DiskRunSize
     /// <summary>Everything once in a few seconds: that it works, not how quick it is.</summary>
     public static DiskRunSize Small { get; } = new()
     {
-        Rounds = 1, SparseDisk = 512, SparseData = 8, FullDisk = 24, GodwitBlocks = 200, QemuBlocks = 40, CountedBlocks = 33,
-        HugeTebibytes = 1, FullTable = false,
+        Rounds = 1,
+        SparseDisk = 512,
+        SparseData = 8,
+        FullDisk = 24,
+        GodwitBlocks = 200,
+        QemuBlocks = 40,
+        CountedBlocks = 33,
+        HugeTebibytes = 1,
+        FullTable = false,
     };
 }

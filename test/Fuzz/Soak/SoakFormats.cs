@@ -63,7 +63,10 @@ internal static class SoakFormats
             file,
             new VhdxOpenOptions
             {
-                ReadOnly = readOnly, BootId = boot, NewGuid = guids, TablePages = tablePages ?? BlockAllocationTable.DefaultCapacity,
+                ReadOnly = readOnly,
+                BootId = boot,
+                NewGuid = guids,
+                TablePages = tablePages ?? BlockAllocationTable.DefaultCapacity,
             },
             None))
     {
@@ -83,7 +86,11 @@ internal static class SoakFormats
             file,
             new VhdxOpenOptions
             {
-                ReadOnly = readOnly, BootId = boot, NewGuid = guids, BitmapPages = bitmapPages, Parent = await parent.OpenAsync(),
+                ReadOnly = readOnly,
+                BootId = boot,
+                NewGuid = guids,
+                BitmapPages = bitmapPages,
+                Parent = await parent.OpenAsync(),
             },
             None))
     {
@@ -118,9 +125,9 @@ internal static class SoakFormats
             file,
             new VhdOpenOptions { ReadOnly = readOnly, NewGuid = guids, Headroom = headroom, Parent = await parent.OpenAsync() },
             None))
-    {
-        Extension = "vhd",
-        SevenZipType = "VHD",
-        Parent = parent,
-    };
+        {
+            Extension = "vhd",
+            SevenZipType = "VHD",
+            Parent = parent,
+        };
 }

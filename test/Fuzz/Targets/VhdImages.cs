@@ -80,7 +80,11 @@ internal static class VhdImages
 
     private static VhdCreateOptions Options(long size) => new()
     {
-        Size = size, BlockSize = BlockSize, DiskId = new Guid("12345678-1234-1234-1234-123456789abc"), NewGuid = VhdxImages.Guids(), Time = new StoppedClock(),
+        Size = size,
+        BlockSize = BlockSize,
+        DiskId = new Guid("12345678-1234-1234-1234-123456789abc"),
+        NewGuid = VhdxImages.Guids(),
+        Time = new StoppedClock(),
     };
 
     private static async ValueTask<MemoryFile> WithContentAsync(VhdCreateOptions options)

@@ -44,7 +44,10 @@ internal abstract class VhdTarget : FuzzTarget
         var description = await VhdDisk.DescribeAsync(file, CancellationToken.None);
         var options = new VhdOpenOptions
         {
-            ReadOnly = readOnly, NewGuid = VhdxImages.Guids(), Headroom = 1, Parent = FuzzParent.OpenFor(description.Parent),
+            ReadOnly = readOnly,
+            NewGuid = VhdxImages.Guids(),
+            Headroom = 1,
+            Parent = FuzzParent.OpenFor(description.Parent),
         };
         return await VhdDisk.OpenAsync(file, options, CancellationToken.None);
     }

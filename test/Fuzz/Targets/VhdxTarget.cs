@@ -51,7 +51,10 @@ internal abstract class VhdxTarget : FuzzTarget
         var link = HasChildren ? (await VhdxDisk.DescribeAsync(file, CancellationToken.None)).Parent : null;
         var options = new VhdxOpenOptions
         {
-            ReadOnly = readOnly, BootId = Boot, NewGuid = VhdxImages.Guids(), Parent = FuzzParent.OpenFor(link),
+            ReadOnly = readOnly,
+            BootId = Boot,
+            NewGuid = VhdxImages.Guids(),
+            Parent = FuzzParent.OpenFor(link),
         };
         return await VhdxDisk.OpenAsync(file, options, CancellationToken.None);
     }

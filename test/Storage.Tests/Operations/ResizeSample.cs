@@ -31,14 +31,20 @@ internal static class ResizeSample
             case "VHDX":
                 await VhdxDisk.CreateAsync(file, new VhdxCreateOptions
                 {
-                    Size = size, BlockSize = MiB, LogicalSectorSize = sector, PhysicalSectorSize = 4096, Fixed = format == ImageFormat.VhdxFixed,
+                    Size = size,
+                    BlockSize = MiB,
+                    LogicalSectorSize = sector,
+                    PhysicalSectorSize = 4096,
+                    Fixed = format == ImageFormat.VhdxFixed,
                     Parent = format == ImageFormat.VhdxDifferencing ? Parent : null,
                 }, None);
                 break;
             case "VHD":
                 await VhdDisk.CreateAsync(file, new VhdCreateOptions
                 {
-                    Size = size, BlockSize = 512 << 10, Fixed = format == ImageFormat.VhdFixed,
+                    Size = size,
+                    BlockSize = 512 << 10,
+                    Fixed = format == ImageFormat.VhdFixed,
                     Parent = format == ImageFormat.VhdDifferencing ? Parent : null,
                 }, None);
                 break;

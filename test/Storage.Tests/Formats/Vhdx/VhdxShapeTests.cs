@@ -52,8 +52,12 @@ public sealed class VhdxShapeTests
             file,
             new VhdxCreateOptions
             {
-                Size = size, BlockSize = blockSize, LogicalSectorSize = logical, PhysicalSectorSize = physical,
-                Fixed = format == ImageFormat.VhdxFixed, Parent = hasParent ? SomeParent : null,
+                Size = size,
+                BlockSize = blockSize,
+                LogicalSectorSize = logical,
+                PhysicalSectorSize = physical,
+                Fixed = format == ImageFormat.VhdxFixed,
+                Parent = hasParent ? SomeParent : null,
             },
             None);
         var found = await VhdxDisk.DescribeAsync(file.Reopen(), None);
