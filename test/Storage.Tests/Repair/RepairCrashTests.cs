@@ -3,8 +3,8 @@ using Godwit.Storage.Repair;
 using Godwit.Storage.Tests.Formats.Vhdx;
 using Godwit.Testing.Files;
 using Xunit;
-using VhdSample = Godwit.Storage.Tests.Formats.Vhd.VhdSample;
 using static Godwit.Storage.Tests.Repair.RepairRig;
+using VhdSample = Godwit.Storage.Tests.Formats.Vhd.VhdSample;
 
 namespace Godwit.Storage.Tests.Repair;
 

@@ -2,8 +2,8 @@ using System.Diagnostics;
 using Godwit.Storage.Tests.Formats.Vhdx;
 using Godwit.Testing.Files;
 using Xunit;
-using VhdSample = Godwit.Storage.Tests.Formats.Vhd.VhdSample;
 using static Godwit.Storage.Tests.Repair.RepairRig;
+using VhdSample = Godwit.Storage.Tests.Formats.Vhd.VhdSample;
 
 namespace Godwit.Storage.Tests.Repair;
 
