@@ -25,7 +25,11 @@ public static class DiskCompact
         var before = await DiskImage.DescribeAsync(path, chain.Format, cancellationToken).ConfigureAwait(false);
         string? child = null;
         if (!options.ZeroesOnly && before.Linkage is not null)
-            child = await FindChildAsync(path, chain.Paths, cancellationToken).ConfigureAwait(false);
+        {
+            HashSet<string> own = [Path.GetFullPath(path)];
+            child = (await OtherChildren.FindAsync(own, own, chain.Paths, cancellationToken).ConfigureAwait(false))?.Child;
+        }
+
         if (child is not null)
             options = options with { ZeroesOnly = true };
         var opened = await DiskChain.OpenAsync(
@@ -72,18 +76,4 @@ public static class DiskCompact
     }
 
     private static long FileLengthOf(BlockDevice device) => device is IPackedDisk disk ? disk.FileLength : device.Length;
-
-    /// <summary>Another image in the folder that has this one as its parent.</summary>
-    private static async ValueTask<string?> FindChildAsync(string path, PathMap paths, CancellationToken cancellationToken)
-    {
-        var own = Path.GetFullPath(path);
-        foreach (var file in Directory.EnumerateFiles(Path.GetDirectoryName(own) ?? "/").Where(file => file != own))
-        {
-            cancellationToken.ThrowIfCancellationRequested();
-            if (await ChildImage.FindParentAsync(file, paths, cancellationToken).ConfigureAwait(false) is string parent && Path.GetFullPath(parent) == own)
-                return file;
-        }
-
-        return null;
-    }
 }
