@@ -27,6 +27,25 @@ public sealed partial class DocumentationTests
     }
 
     [Fact]
+    public void Every_option_the_README_shows_is_one_of_its_command()
+    {
+        var page = Repository.Read("docs/reference/cli.md");
+        var shown = Shown().Matches(Repository.Read("README.md")).ToList();
+        Assert.True(shown.Count > 10, "the README shows no commands");
+        foreach (var line in shown)
+        {
+            var start = page.IndexOf($"### godwit {line.Groups["command"].Value}\n", StringComparison.Ordinal);
+            Assert.True(start >= 0, $"no such command: {line.Value}");
+            var end = page.IndexOf("\n## ", start, StringComparison.Ordinal);
+            var next = page.IndexOf("\n### ", start, StringComparison.Ordinal);
+            var section = page[start..new[] { end, next }.Where(at => at > 0).DefaultIfEmpty(page.Length).Min()];
+            Assert.All(
+                line.Groups["options"].Value.Split(' ').Where(word => word.StartsWith("--", StringComparison.Ordinal)),
+                option => Assert.Contains($"`{option}", section, StringComparison.Ordinal));
+        }
+    }
+
+    [Fact]
     public void Every_decision_is_listed()
     {
         var index = Repository.Read("docs/adr/README.md");
@@ -58,4 +77,7 @@ public sealed partial class DocumentationTests
 
     [GeneratedRegex(@"\./dev ([a-z0-9]+)")]
     private static partial Regex DevCommand();
+
+    [GeneratedRegex(@"^(?:sudo )?godwit (?<command>(?:disk|vm|job|host) [a-z-]+)(?<options>[^#\n]*)", RegexOptions.Multiline)]
+    private static partial Regex Shown();
 }
