@@ -1,15 +1,14 @@
 using System.Runtime.InteropServices;
 using Godwit.Storage.Interop;
-using Microsoft.Win32.SafeHandles;
 
 namespace Godwit.Storage.Files;
 
 /// <summary>An open file of the kernel: system calls with retries, and errors as <see cref="StorageException"/>.</summary>
 internal sealed unsafe class FileDescriptor : IDisposable
 {
-    private readonly SafeFileHandle _handle;
+    private readonly FileHandle _handle;
 
-    private FileDescriptor(SafeFileHandle handle, string path)
+    private FileDescriptor(FileHandle handle, string path)
     {
         _handle = handle;
         Path = path;
@@ -34,7 +33,7 @@ internal sealed unsafe class FileDescriptor : IDisposable
         while (number < 0 && Interrupted());
         return number < 0
             ? throw Errno.Last(path, (flags & LibC.OpenCreate) != 0 ? "create" : "open")
-            : new FileDescriptor(new SafeFileHandle(number, ownsHandle: true), path);
+            : new FileDescriptor(new FileHandle(number), path);
     }
 
     /// <summary>Reads until the buffer is full or the file ends; returns the bytes read.</summary>

@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using Microsoft.Win32.SafeHandles;
 
 namespace Godwit.Storage.Interop;
 
@@ -17,6 +16,7 @@ internal static unsafe partial class LibC
     public const int LockShared = 1;
     public const int LockExclusive = 2;
     public const int LockNonBlocking = 4;
+    public const int LockNone = 8;
 
     public const int SeekData = 3;
     public const int SeekHole = 4;
@@ -37,34 +37,41 @@ internal static unsafe partial class LibC
     public static partial int Open(string path, int flags, int mode);
 
     [LibraryImport(Library, EntryPoint = "pread", SetLastError = true)]
-    public static partial nint ReadAt(SafeFileHandle file, byte* buffer, nuint count, long offset);
+    public static partial nint ReadAt(FileHandle file, byte* buffer, nuint count, long offset);
 
     [LibraryImport(Library, EntryPoint = "pwrite", SetLastError = true)]
-    public static partial nint WriteAt(SafeFileHandle file, byte* buffer, nuint count, long offset);
+    public static partial nint WriteAt(FileHandle file, byte* buffer, nuint count, long offset);
 
     [LibraryImport(Library, EntryPoint = "fdatasync", SetLastError = true)]
-    public static partial int SyncContent(SafeFileHandle file);
+    public static partial int SyncContent(FileHandle file);
 
     [LibraryImport(Library, EntryPoint = "fsync", SetLastError = true)]
-    public static partial int Sync(SafeFileHandle file);
+    public static partial int Sync(FileHandle file);
 
     [LibraryImport(Library, EntryPoint = "ftruncate", SetLastError = true)]
-    public static partial int SetLength(SafeFileHandle file, long length);
+    public static partial int SetLength(FileHandle file, long length);
 
     [LibraryImport(Library, EntryPoint = "fallocate", SetLastError = true)]
-    public static partial int Allocate(SafeFileHandle file, int mode, long offset, long length);
+    public static partial int Allocate(FileHandle file, int mode, long offset, long length);
 
     [LibraryImport(Library, EntryPoint = "lseek", SetLastError = true)]
-    public static partial long Seek(SafeFileHandle file, long offset, int whence);
+    public static partial long Seek(FileHandle file, long offset, int whence);
 
     [LibraryImport(Library, EntryPoint = "flock", SetLastError = true)]
-    public static partial int Lock(SafeFileHandle file, int operation);
+    public static partial int Lock(FileHandle file, int operation);
+
+    /// <summary>For a handle that is being released; it can no longer be passed as such.</summary>
+    [LibraryImport(Library, EntryPoint = "flock")]
+    public static partial int Unlock(int descriptor, int operation);
+
+    [LibraryImport(Library, EntryPoint = "close")]
+    public static partial int Close(int descriptor);
 
     [LibraryImport(Library, EntryPoint = "ioctl", SetLastError = true)]
-    public static partial int Control(SafeFileHandle file, nuint request, long* argument);
+    public static partial int Control(FileHandle file, nuint request, long* argument);
 
     [LibraryImport(Library, EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    public static partial int Status(SafeFileHandle file, string path, int flags, uint mask, out FileStatus status);
+    public static partial int Status(FileHandle file, string path, int flags, uint mask, out FileStatus status);
 
     [LibraryImport(Library, EntryPoint = "renameat2", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int Rename(int fromFolder, string from, int toFolder, string to, uint flags);

@@ -1,7 +1,10 @@
 using System.Diagnostics;
+using System.Globalization;
 using Godwit.Storage.Files;
+using Godwit.Storage.Tests.Interop;
 using Godwit.Testing;
 using Godwit.Testing.Hosts;
+using Microsoft.Win32.SafeHandles;
 using Xunit;
 
 namespace Godwit.Storage.Tests.Files;
@@ -23,6 +26,18 @@ public sealed class LocalFileTests : IDisposable
         await using var another = LocalFile.Open(path, readOnly: true);
         Refused(StorageErrorKind.InUse, () => LocalFile.Open(path, readOnly: false));
         Assert.Equal(reader.Identity, another.Identity);
+    }
+
+    [Fact]
+    public async Task A_closed_file_is_free_though_a_program_being_started_still_holds_a_copy_of_the_descriptor()
+    {
+        var path = _folder.File("a");
+        var file = LocalFile.Create(path);
+        var descriptor = Directory.GetFiles("/proc/self/fd").Single(link => File.ResolveLinkTarget(link, false)?.FullName == path);
+        using var copy = new SafeFileHandle(LibC.Duplicate(int.Parse(Path.GetFileName(descriptor), CultureInfo.InvariantCulture)), true);
+        Assert.False(copy.IsInvalid);
+        await file.DisposeAsync();
+        await LocalFile.Open(path, readOnly: false).DisposeAsync();
     }
 
     [Fact]

@@ -251,7 +251,8 @@ public sealed class MirrorDiskTests
             await using var rig = MirrorRig.Create(Size, new MirrorSetup { Chunk = 64 << 10 });
             await using var disk = new SwitchableDisk(rig.Source);
             using var stop = new CancellationTokenSource();
-            var guests = Enumerable.Range(0, 3).Select(guest => Task.Run(() => WriteRecordsAsync(disk, guest, stop.Token))).ToArray();
+            var written = new int[3];
+            var guests = written.Select((_, guest) => Task.Run(() => WriteRecordsAsync(disk, guest, written, stop.Token))).ToArray();
             await disk.ReplaceAsync((_, _) => new(rig.Disk), None);
             rig.Start();
             await rig.UntilAsync(MirrorDiskState.Verified);
@@ -261,14 +262,21 @@ public sealed class MirrorDiskTests
                 await rig.AssertEqualAsync();
                 return rig.Target;
             }, None);
-            await Task.Delay(10, None);
+            await UntilAllWriteAsync(written);
             await stop.CancelAsync();
             foreach (var acknowledged in await Task.WhenAll(guests))
                 await CheckRecordsAsync(rig.Target, acknowledged);
         }
     }
 
-    private static async Task<Dictionary<long, int>> WriteRecordsAsync(BlockDevice disk, int guest, CancellationToken stop)
+    private static async Task UntilAllWriteAsync(int[] written)
+    {
+        var before = written.ToArray();
+        while (written.Where((_, guest) => Volatile.Read(ref written[guest]) == before[guest]).Any())
+            await Task.Delay(1, None);
+    }
+
+    private static async Task<Dictionary<long, int>> WriteRecordsAsync(BlockDevice disk, int guest, int[] written, CancellationToken stop)
     {
         var random = new Random(guest);
         var acknowledged = new Dictionary<long, int>();
@@ -279,6 +287,7 @@ public sealed class MirrorDiskTests
             BitConverter.TryWriteBytes(record, i);
             await disk.WriteAsync(offset, record, i % 50 == 0 ? WriteFlags.ForceUnitAccess : WriteFlags.None, None);
             acknowledged[offset] = i;
+            Volatile.Write(ref written[guest], i);
         }
 
         return acknowledged;
