@@ -38,20 +38,6 @@ internal sealed class DiskContent
         return content;
     }
 
-    /// <summary>Fails when another survey saw something else.</summary>
-    public void MustEqual(DiskContent? other, string who)
-    {
-        if (other is null)
-            throw new FuzzFinding($"{who} is refused");
-        if (other._length != _length)
-            throw new FuzzFinding($"{who} sees {other._length} bytes instead of {_length}");
-        foreach (var (offset, piece) in _pieces)
-        {
-            if (other._pieces.TryGetValue(offset, out var theirs) && !theirs.AsSpan().SequenceEqual(piece))
-                throw new FuzzFinding($"{who} reads something else at {offset}");
-        }
-    }
-
     /// <summary>Reads every piece again.</summary>
     public async ValueTask<bool> MustBeOnAsync(BlockDevice disk, string who)
     {
@@ -116,7 +102,7 @@ internal sealed class DiskContent
 
     private async ValueTask AddAsync(BlockDevice disk, long offset, Extent? extent)
     {
-        var piece = new byte[(int)Math.Min(PieceLength, disk.Length - offset)];
+        var piece = GC.AllocateUninitializedArray<byte>((int)Math.Min(PieceLength, disk.Length - offset));
         await disk.ReadAsync(offset, piece, None);
         if (extent is { ReadsAsZeroes: true } zeroes
             && piece.AsSpan(0, (int)Math.Min(piece.Length, zeroes.End - offset)).ContainsAnyExcept((byte)0))

@@ -6,7 +6,7 @@ namespace Godwit.Testing.Files;
 internal sealed class SparseBytes
 {
     public const int PageSize = 4096;
-    private const int PagesPerRegion = 1024;
+    private const int PagesPerRegion = 64;
     private const long RegionSize = (long)PageSize * PagesPerRegion;
 
     private readonly Dictionary<long, Page?[]> _regions = [];

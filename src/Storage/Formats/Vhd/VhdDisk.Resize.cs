@@ -108,7 +108,8 @@ public sealed partial class VhdDisk
             _footers = new VhdFooters(footer, end, IsInPlace: true, HasCopy: false);
         }
 
-        await _file.AllocateZeroesAsync(Length, _footers.End - Length, cancellationToken).ConfigureAwait(false);
+        // Not up to the footer: between the new end and a footer that lies behind it there may be any length.
+        await _file.AllocateZeroesAsync(Length, length - Length, cancellationToken).ConfigureAwait(false);
         await _file.FlushAsync(cancellationToken).ConfigureAwait(false);
         footer = footer.WithSize(length);
         await _file.WriteAsync(_footers.End, footer.ToBytes(), cancellationToken).ConfigureAwait(false);

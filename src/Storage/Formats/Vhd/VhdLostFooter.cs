@@ -7,12 +7,12 @@ namespace Godwit.Storage.Formats.Vhd;
 /// its own there, because the old footer ends the part it can write to and is zeroed only once the new one is stable.</remarks>
 internal static class VhdLostFooter
 {
-    private const int Step = 1 << 20;
+    private const int Step = 64 << 10;
 
     /// <summary>The footer, or null when the last bytes that are not zero are something else.</summary>
     public static async ValueTask<VhdFooters?> FindAsync(IStorageFile file, CancellationToken cancellationToken)
     {
-        var buffer = new byte[Step];
+        var buffer = GC.AllocateUninitializedArray<byte>(Step);
         var end = await EndOfDataAsync(file, cancellationToken).ConfigureAwait(false);
         while (end > 0)
         {

@@ -13,6 +13,7 @@ internal readonly record struct VhdxLogPlace(long Position, VhdxLogEntryHeader H
 /// the log holds, because a sector can start an entry or be inside one, not both.</remarks>
 internal sealed class VhdxLogReader
 {
+    private const int Window = 64 << 10;
     private readonly IStorageFile _file;
     private readonly VhdxHeader _header;
     private readonly uint _mask;
@@ -93,12 +94,17 @@ internal sealed class VhdxLogReader
     private async ValueTask<Dictionary<long, VhdxLogEntryHeader>> ReadEntriesAsync(CancellationToken cancellationToken)
     {
         var entries = new Dictionary<long, VhdxLogEntryHeader>();
+        var window = GC.AllocateUninitializedArray<byte>(Window);
         for (long position = 0; position < _header.LogLength; position += VhdxFormat.PageSize)
         {
-            await _file.ReadAsync(_header.LogOffset + position, _sector.AsMemory(0, VhdxLogEntryHeader.Size), cancellationToken).ConfigureAwait(false);
-            if (VhdxLogEntryHeader.IsOf(_sector, _header.LogGuid))
+            // A log's length is a multiple of 1 MiB and so of the window.
+            var inWindow = (int)(position % Window);
+            if (inWindow == 0)
+                await _file.ReadAsync(_header.LogOffset + position, window, cancellationToken).ConfigureAwait(false);
+            var sector = window.AsMemory(inWindow, VhdxLogEntryHeader.Size);
+            if (VhdxLogEntryHeader.IsOf(sector.Span, _header.LogGuid))
                 _traces++;
-            if (VhdxLogEntryHeader.TryParse(_sector, _header.LogGuid, _header.LogLength, out var header, out var checksum)
+            if (VhdxLogEntryHeader.TryParse(sector.Span, _header.LogGuid, _header.LogLength, out var header, out var checksum)
                 && await IsValidAsync(position, header, checksum, cancellationToken).ConfigureAwait(false))
             {
                 entries.Add(position, header);

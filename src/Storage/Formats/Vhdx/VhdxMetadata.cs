@@ -79,7 +79,7 @@ internal sealed record VhdxMetadata
     /// <summary>Reads and checks the region's list of items.</summary>
     public static async ValueTask<VhdxMetadataTable> ReadTableAsync(IStorageFile file, VhdxRegion region, CancellationToken cancellationToken)
     {
-        var table = new byte[VhdxFormat.MetadataTableLength];
+        var table = GC.AllocateUninitializedArray<byte>(VhdxFormat.MetadataTableLength);
         await file.ReadAsync(region.Offset, table, cancellationToken).ConfigureAwait(false);
         return new VhdxMetadataTable(file, region, table);
     }

@@ -46,8 +46,8 @@ internal sealed class VhdxRegionTable
     public static async ValueTask<VhdxRegionTable> ReadAsync(
         IStorageFile file, VhdxHeader header, VhdxFindings findings, CancellationToken cancellationToken)
     {
-        var first = new byte[VhdxFormat.RegionTableLength];
-        var second = new byte[VhdxFormat.RegionTableLength];
+        var first = GC.AllocateUninitializedArray<byte>(VhdxFormat.RegionTableLength);
+        var second = GC.AllocateUninitializedArray<byte>(VhdxFormat.RegionTableLength);
         await file.ReadAsync(VhdxFormat.FirstRegionTableOffset, first, cancellationToken).ConfigureAwait(false);
         await file.ReadAsync(VhdxFormat.SecondRegionTableOffset, second, cancellationToken).ConfigureAwait(false);
         var firstProblem = ProblemOf(first);

@@ -72,6 +72,24 @@ public sealed class VhdGrowthTests
         Assert.True(found.AsSpan(NewSize + MiB - 512).SequenceEqual(content.AsSpan(0, 512)));
     }
 
+    /// <summary>A footer may lie far behind the disk; reserving all up to it would fill the file system.</summary>
+    [Fact(Timeout = 20_000)]
+    public async Task A_fixed_disk_whose_footer_lies_a_TiB_behind_it_reserves_only_what_it_grows_by()
+    {
+        var file = await CreateAsync(MiB, isFixed: true);
+        var footer = file.ToArray()[MiB..];
+        await PokeAsync(file.Reopen(), MiB, Pattern(1, 4096));
+        await PokeAsync(file.Reopen(), 1L << 40, footer);
+        await using (var disk = await OpenAsync(file.Reopen()))
+        {
+            await disk.ResizeAsync(2 * MiB, None);
+            Assert.Equal(new byte[MiB], await ReadAsync(disk, MiB, MiB));
+        }
+
+        Assert.True(file.AllocatedBytes < 3 * MiB, $"{file.AllocatedBytes} bytes");
+        Assert.True((await VhdCheck.RunAsync(file.Reopen(), None)).IsSound);
+    }
+
     [Fact(Timeout = 20_000)]
     public async Task Bytes_another_program_left_behind_the_end_do_not_show_up_when_the_disk_grows()
     {
