@@ -47,6 +47,7 @@ internal abstract class VhdTarget : FuzzTarget
             ReadOnly = readOnly,
             NewGuid = VhdxImages.Guids(),
             Headroom = 1,
+            ReusedPerFlush = 8 << 20,
             Parent = FuzzParent.OpenFor(description.Parent),
         };
         return await VhdDisk.OpenAsync(file, options, CancellationToken.None);

@@ -45,7 +45,7 @@ public sealed partial class VhdDisk : BlockDevice
                 _places.AddGaps(sparse.Layout.Gaps);
         }
 
-        _session = new VhdSession(file, _places);
+        _session = new VhdSession(file, _places, options.ReusedPerFlush);
         if (_places is not null)
             _tail = new VhdTail(file, image.Footers, _session, _places, options.Headroom);
         if (options.Parent is BlockDevice parent)

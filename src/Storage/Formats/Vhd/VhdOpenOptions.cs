@@ -15,4 +15,7 @@ public sealed record VhdOpenOptions
 
     /// <summary>By how many bytes of blocks the file grows at a time. A new block costs no flush until they are used up.</summary>
     internal long Headroom { get; init; } = 64 << 20;
+
+    /// <summary>About how many bytes of free places one flush makes ready for blocks, so that it does not take too long.</summary>
+    internal long ReusedPerFlush { get; init; } = 1L << 30;
 }

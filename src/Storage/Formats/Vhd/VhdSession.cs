@@ -6,9 +6,8 @@ namespace Godwit.Storage.Formats.Vhd;
 /// <summary>One opening for writing: counts changes, flushes them, and remembers the failure that ended it.</summary>
 /// <remarks>The one place that flushes the file. Any number of flushes may run at the same time; each vouches for what was
 /// complete when it began. All members may be called from any thread.</remarks>
-internal sealed class VhdSession(IStorageFile file, VhdPlaces? places)
+internal sealed class VhdSession(IStorageFile file, VhdPlaces? places, long punchPerFlush)
 {
-    private const long PunchPerFlush = 1L << 30;
     private readonly VhdxFault _fault = new(file);
     private long _changes;
 
@@ -37,7 +36,7 @@ internal sealed class VhdSession(IStorageFile file, VhdPlaces? places)
     public ValueTask FlushAsync()
     {
         _fault.ThrowIfSet();
-        return Volatile.Read(ref _changes) == Volatile.Read(ref _flushedChanges) ? ValueTask.CompletedTask : BarrierAsync(PunchPerFlush);
+        return Volatile.Read(ref _changes) == Volatile.Read(ref _flushedChanges) ? ValueTask.CompletedTask : BarrierAsync(punchPerFlush);
     }
 
     /// <summary>The last flush of an opening; gives the space of places nobody has back to the file system.</summary>
