@@ -66,6 +66,7 @@ internal static class SoakFormats
                 ReadOnly = readOnly,
                 BootId = boot,
                 NewGuid = guids,
+                Headroom = 4 * MiB,
                 TablePages = tablePages ?? BlockAllocationTable.DefaultCapacity,
             },
             None))
@@ -89,6 +90,7 @@ internal static class SoakFormats
                 ReadOnly = readOnly,
                 BootId = boot,
                 NewGuid = guids,
+                Headroom = 4 * MiB,
                 BitmapPages = bitmapPages,
                 Parent = await parent.OpenAsync(),
             },

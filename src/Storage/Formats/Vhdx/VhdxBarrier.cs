@@ -12,6 +12,10 @@ internal sealed class VhdxBarrier(IStorageFile file, VhdxFault fault, VhdxLogRin
     /// <summary>Length the file has after any power cut.</summary>
     public long StableLength => Volatile.Read(ref _stableLength);
 
+    /// <summary>Every place handed out at the end of the file is inside <see cref="StableLength"/> when this returns.</summary>
+    /// <exception cref="StorageException">As for <see cref="FlushAsync"/>.</exception>
+    public ValueTask CoverGrowthAsync() => space.GrownTo <= StableLength ? ValueTask.CompletedTask : FlushAsync();
+
     /// <summary>The file was cut: no log entry may ask for more than this any longer.</summary>
     public void NoteCut(long length) => Volatile.Write(ref _stableLength, Math.Min(_stableLength, length));
 

@@ -30,7 +30,7 @@ internal sealed record VhdxImage(
         if (table.WasReadWhole || findings.Collects)
             await layout.ExamineAsync(cancellationToken).ConfigureAwait(false);
         else
-            layout.Watch();
+            await layout.WatchAsync(cancellationToken).ConfigureAwait(false);
         return new VhdxImage(front.File, front.Headers, front.Regions, front.Metadata, table, layout);
     }
 

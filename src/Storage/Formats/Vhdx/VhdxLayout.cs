@@ -51,6 +51,9 @@ internal sealed class VhdxLayout
     /// <summary>Blocks with a place in the file.</summary>
     public long PresentBlocks { get; private set; }
 
+    /// <summary>Behind everything that is owned: the end of the file, or of a last block that is cut there.</summary>
+    public long End => Math.Max(VhdxFormat.AlignUp(_file.Length, VhdxFormat.MiB), _claims.LastEnd());
+
     /// <summary>Bytes nobody owns, in whole MiB.</summary>
     public long FreeBytes { get; private set; }
 
@@ -58,8 +61,13 @@ internal sealed class VhdxLayout
     /// read whole: what is not known to be free is not used.</summary>
     public List<FileRange> Gaps { get; } = [];
 
-    /// <summary>Leaves it to the table to examine its pages when they are loaded. Quick, whatever the size of the table.</summary>
-    public void Watch() => _table.Watch(_claims);
+    /// <summary>Leaves it to the table to examine its pages when they are loaded. Quick, whatever the size of the table. Of the blocks only
+    /// the last one is looked at: it may be cut at the end of the file.</summary>
+    public async ValueTask WatchAsync(CancellationToken cancellationToken)
+    {
+        _table.Watch(_claims);
+        await _table.GetAsync(_geometry.BlockCount - 1, cancellationToken).ConfigureAwait(false);
+    }
 
     /// <summary>Examines the whole table.</summary>
     public async ValueTask ExamineAsync(CancellationToken cancellationToken)

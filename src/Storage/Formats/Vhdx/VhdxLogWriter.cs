@@ -40,6 +40,10 @@ internal sealed class VhdxLogWriter(
             await BeginAsync(batch.OffsetOf(0)).ConfigureAwait(false);
         await MakeRoomAsync(batch.Length).ConfigureAwait(false);
 
+        // A power cut could keep the entry and lose the part of the file where its block is. A replay makes the file longer then
+        // (LastFileOffset), but not QEMU's.
+        await barrier.CoverGrowthAsync().ConfigureAwait(false);
+
         // Pages are whole, so an entry shows what the unsealed ones before it show.
         var isSealed = !overParent && !ring.HasUnsealed;
         var position = ring.Head;

@@ -25,6 +25,10 @@ public sealed record VhdxOpenOptions
     /// <summary>Pages of sector bitmaps to keep in memory; fewer make a test of what is otherwise rare.</summary>
     internal int BitmapPages { get; init; } = SectorBitmaps.DefaultCapacity;
 
+    /// <summary>Bytes by which the file grows ahead, as a hole that the close cuts off: a flush has mostly made them stable before
+    /// blocks come to lie there, so that no block has to wait for that.</summary>
+    internal long Headroom { get; init; } = 1L << 30;
+
     /// <summary>Makes the identifiers a session writes; tests pass a seeded one.</summary>
     public Func<Guid> NewGuid { get; init; } = Guid.NewGuid;
 }

@@ -202,6 +202,8 @@ internal sealed class VhdxSession : IDisposable
             if (_changes != _flushedChanges)
                 await FlushChangesAsync(long.MaxValue).ConfigureAwait(false);
             await _log.EndAsync().ConfigureAwait(false);
+            await _space.TrimAsync().ConfigureAwait(false);
+            _barrier.NoteCut(_file.Length);
         }
         finally
         {

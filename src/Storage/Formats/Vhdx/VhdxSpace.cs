@@ -9,9 +9,14 @@ namespace Godwit.Storage.Formats.Vhdx;
 /// A freed place goes through: <b>freed</b> (the log entry that frees it may still be lost), <b>stale</b> (that entry is
 /// stable, the old bytes are there), <b>punched</b> (reads as zeroes, a power cut may bring the bytes back), <b>clean</b>.
 /// Each step needs a barrier, and none of them is made here: the steps ride on the flushes that happen anyway. Without a
-/// clean place the file grows. All members may be called from any thread.
+/// clean place the file grows, by more than is needed, so that a flush has mostly made that stable before blocks come to lie there.
+/// All members may be called from any thread.
 /// </remarks>
-internal sealed class VhdxSpace(IStorageFile file, int blockSize) : IDisposable
+/// <param name="file">The file.</param>
+/// <param name="blockSize">Bytes of a place.</param>
+/// <param name="end">Behind everything that is owned, what is cut off at the end of the file included; a multiple of 1 MiB.</param>
+/// <param name="headroom">By how much the file grows ahead.</param>
+internal sealed class VhdxSpace(IStorageFile file, int blockSize, long end, long headroom) : IDisposable
 {
     private readonly Lock _gate = new();
     private readonly SemaphoreSlim _growing = new(1, 1);
@@ -21,6 +26,11 @@ internal sealed class VhdxSpace(IStorageFile file, int blockSize) : IDisposable
     private readonly Stack<FileRange> _clean = new();
     private long _punchedEver;
     private long _cleanedEver;
+    private long _end = end;
+    private long _grownTo;
+
+    /// <summary>The end of the last place handed out at the end of the file; 0 when none was.</summary>
+    public long GrownTo => Volatile.Read(ref _grownTo);
 
     /// <summary>Adds what nobody owned when the file was opened. Its content is unknown.</summary>
     public void AddGaps(List<FileRange> gaps)
@@ -48,7 +58,7 @@ internal sealed class VhdxSpace(IStorageFile file, int blockSize) : IDisposable
         await _growing.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            var offset = VhdxFormat.AlignUp(file.Length, VhdxFormat.MiB);
+            var offset = _end;
             if (offset > VhdxFormat.MaxFileLength - length)
             {
                 throw new StorageException(
@@ -56,12 +66,29 @@ internal sealed class VhdxSpace(IStorageFile file, int blockSize) : IDisposable
                     file.Path, offset, "allocate");
             }
 
-            await file.SetLengthAsync(offset + length, cancellationToken).ConfigureAwait(false);
+            await GrowAsync(offset + length, cancellationToken).ConfigureAwait(false);
+            _end = offset + length;
+            Volatile.Write(ref _grownTo, _end);
             return offset;
         }
         finally
         {
             _growing.Release();
+        }
+    }
+
+    /// <summary>Cuts off what the file has grown ahead. The log is ended: no entry asks for that length.</summary>
+    public async ValueTask TrimAsync()
+    {
+        if (GrownTo == 0 || file.Length <= _end)
+            return;
+        try
+        {
+            await file.SetLengthAsync(_end, CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (StorageException)
+        {
+            // The file keeps a hole at its end, which is free space like any other.
         }
     }
 
@@ -101,6 +128,8 @@ internal sealed class VhdxSpace(IStorageFile file, int blockSize) : IDisposable
         {
             Forget();
             await file.SetLengthAsync(length, CancellationToken.None).ConfigureAwait(false);
+            _end = length;
+            Volatile.Write(ref _grownTo, 0);
         }
         finally
         {
@@ -182,6 +211,25 @@ internal sealed class VhdxSpace(IStorageFile file, int blockSize) : IDisposable
     }
 
     public void Dispose() => _growing.Dispose();
+
+    private async ValueTask GrowAsync(long needed, CancellationToken cancellationToken)
+    {
+        if (file.Length - needed >= headroom / 2)
+            return;
+        var ahead = Math.Min(needed + headroom, VhdxFormat.MaxFileLength);
+        try
+        {
+            await file.SetLengthAsync(ahead, cancellationToken).ConfigureAwait(false);
+        }
+        catch (StorageException) when (file.Length >= needed)
+        {
+            // There is room for this one; the next one tries again.
+        }
+        catch (StorageException) when (ahead > needed)
+        {
+            await file.SetLengthAsync(needed, cancellationToken).ConfigureAwait(false);
+        }
+    }
 
     private long? TakeClean()
     {

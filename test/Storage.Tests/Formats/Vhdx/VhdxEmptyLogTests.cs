@@ -41,8 +41,9 @@ public sealed class VhdxEmptyLogTests
     public async Task The_first_change_of_such_a_file_keeps_its_promises_at_every_crash()
     {
         var file = new CrashFile(await NamedOnlyAsync(oldEntries: true));
+        var written = Pattern(1, Page);
         var disk = await OpenAsync(file);
-        await disk.WriteAsync(MiB, Pattern(1, Page), WriteFlags.None, None);
+        await disk.WriteAsync(MiB, written, WriteFlags.None, None);
         var acknowledged = file.EventCount;
         await disk.FlushAsync(None);
         var flushed = file.EventCount;
@@ -59,9 +60,9 @@ public sealed class VhdxEmptyLogTests
             Assert.Equal(0, (await VhdxCheck.RunAsync(image.Reopen(readOnly: true), None)).Errors);
             await using var again = await OpenAsync(image);
             var bytes = await ReadAsync(again, MiB, Page);
-            Assert.All(Enumerable.Range(0, Page), at => Assert.Contains(bytes[at], new byte[] { 0, Pattern(1, Page)[at] }));
+            Assert.DoesNotContain(bytes.Zip(written), static pair => pair.First != 0 && pair.First != pair.Second);
             if (mustBeThere)
-                Assert.Equal(Pattern(1, Page), bytes);
+                Assert.Equal(written, bytes);
         }
     }
 

@@ -55,7 +55,7 @@ public sealed class VhdxFaultTests
     {
         var image = await CreateAsync(64 * MiB);
         var faulty = new FaultyFile(image.Reopen());
-        await using (var disk = await OpenAsync(faulty))
+        await using (var disk = await OpenTightAsync(faulty))
         {
             await disk.WriteAsync(0, Pattern(1, Length), WriteFlags.None, None);
             for (var round = 1; round < 30; round++)

@@ -58,7 +58,7 @@ public sealed class VhdxPagedTableTests
     {
         var file = await HugeTableFile.CreateAsync(Huge, MiB, index => index % 3 == 0 ? default : InOrder(index));
         var length = file.Length;
-        await using (var disk = await OpenAsync(file))
+        await using (var disk = await OpenTightAsync(file))
         {
             await disk.WriteAsync(7 * MiB, Pattern(1, 4096), WriteFlags.None, None);
             await disk.WriteAsync(Huge / 2, Pattern(2, 3 * MiB), WriteFlags.None, None);
@@ -167,7 +167,7 @@ public sealed class VhdxPagedTableTests
         var file = await HugeTableFile.CreateAsync(
             Huge, MiB, index => index == bad ? new BatEntry(BlockState.FullyPresent, end) : index < 1000 ? default : InOrder(index));
         end = file.Length;
-        await using var disk = await OpenAsync(file);
+        await using var disk = await OpenTightAsync(file);
         await disk.WriteAsync(0, Pattern(1, 4096), WriteFlags.ForceUnitAccess, None);
         Assert.Equal(end + MiB, file.Length);
         var error = await Assert.ThrowsAsync<StorageException>(

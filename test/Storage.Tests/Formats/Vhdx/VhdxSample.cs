@@ -55,6 +55,10 @@ internal static class VhdxSample
     public static ValueTask<VhdxDisk> OpenAsync(IStorageFile file, bool readOnly = false) =>
         VhdxDisk.OpenAsync(file, new VhdxOpenOptions { ReadOnly = readOnly }, None);
 
+    /// <summary>The file grows by what is needed and no more.</summary>
+    public static ValueTask<VhdxDisk> OpenTightAsync(IStorageFile file) =>
+        VhdxDisk.OpenAsync(file, new VhdxOpenOptions { Headroom = 0 }, None);
+
     public static byte[] Pattern(int seed, int length)
     {
         var bytes = new byte[length];

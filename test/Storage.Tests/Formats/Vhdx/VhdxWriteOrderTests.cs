@@ -110,7 +110,7 @@ public sealed class VhdxWriteOrderTests
     public async Task Freed_space_is_used_again_once_two_flushes_have_passed()
     {
         var file = await CreateAsync(64 * MiB);
-        await using var disk = await OpenAsync(file);
+        await using var disk = await OpenTightAsync(file);
         for (var round = 0; round < 10; round++)
         {
             await disk.WriteAsync(0, Pattern(round, 8 * MiB), WriteFlags.None, None);
@@ -123,11 +123,43 @@ public sealed class VhdxWriteOrderTests
         Assert.InRange(file.AllocatedBytes, 1, MiB);
     }
 
+    /// <summary>An entry for a block behind the stable end of the file could be all that a power cut leaves of it.</summary>
+    [Theory(Timeout = 20_000)]
+    [InlineData(0, 9)]
+    [InlineData(4 * MiB, 2)]
+    [InlineData(64 * MiB, 0)]
+    public async Task The_file_grows_ahead_and_no_entry_names_a_place_that_is_not_stable_in_it(int headroom, int barriers)
+    {
+        var file = new FaultyFile(await CreateAsync(64 * MiB));
+        await using (var disk = await VhdxDisk.OpenAsync(file, new VhdxOpenOptions { Headroom = headroom }, None))
+        {
+            await disk.WriteAsync(0, Pattern(1, 4096), WriteFlags.None, None);
+            var before = file.Count(FileOperation.Flush);
+            for (var block = 1; block < 10; block++)
+                await disk.WriteAsync(block * MiB, Pattern(1, 4096), WriteFlags.None, None);
+            Assert.Equal(barriers, file.Count(FileOperation.Flush) - before);
+            Assert.InRange(file.Length, FirstBlockOffset + (10 * MiB), FirstBlockOffset + (10 * MiB) + headroom);
+        }
+
+        Assert.Equal(FirstBlockOffset + (10 * MiB), file.Length);
+    }
+
+    [Fact(Timeout = 20_000)]
+    public async Task A_file_system_without_room_to_grow_ahead_gives_what_is_needed()
+    {
+        var file = new FaultyFile(await CreateAsync(64 * MiB));
+        await using var disk = await OpenAsync(file);
+        file.Fail(FileOperation.SetLength, StorageErrorKind.NoSpace);
+        await disk.WriteAsync(0, Pattern(1, 4096), WriteFlags.None, None);
+        Assert.Equal(FirstBlockOffset + MiB, file.Length);
+        Assert.Equal(Pattern(1, 4096), await ReadAsync(disk, 0, 4096));
+    }
+
     [Fact(Timeout = 20_000)]
     public async Task Space_freed_but_not_flushed_is_not_used()
     {
         var file = await CreateAsync(64 * MiB);
-        await using var disk = await OpenAsync(file);
+        await using var disk = await OpenTightAsync(file);
         await disk.WriteAsync(0, Pattern(1, MiB), WriteFlags.None, None);
         await disk.TrimAsync(0, MiB, None);
         await disk.WriteAsync(MiB, Pattern(2, MiB), WriteFlags.None, None);
@@ -140,7 +172,7 @@ public sealed class VhdxWriteOrderTests
     public async Task A_read_that_is_overtaken_by_a_new_owner_of_the_place_reads_its_own_block(int length)
     {
         var faulty = new FaultyFile(await CreateAsync());
-        await using var disk = await OpenAsync(faulty);
+        await using var disk = await OpenTightAsync(faulty);
         await disk.WriteAsync(0, Pattern(1, MiB), WriteFlags.None, None);
         var rule = faulty.Add(new FaultRule(FileOperation.Read) { Holds = true, Where = (offset, _) => offset >= FirstBlockOffset });
         var bytes = new byte[length];
