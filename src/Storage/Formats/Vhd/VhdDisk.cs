@@ -154,8 +154,15 @@ public sealed partial class VhdDisk : BlockDevice
             return;
         }
 
-        if (!_session.HasChanged || !_session.IsReady)
+        if (!_session.IsReady)
             return;
+        if (!_session.HasChanged)
+        {
+            // A killed process may have written what it had acknowledged.
+            await _session.FlushAsync().ConfigureAwait(false);
+            return;
+        }
+
         await _session.EndAsync().ConfigureAwait(false);
         await _tail!.TrimAsync(VhdRepair.LastUsed(_table, _blocks!, _metadataEnd)).ConfigureAwait(false);
     }

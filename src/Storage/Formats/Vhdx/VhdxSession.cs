@@ -194,8 +194,16 @@ internal sealed class VhdxSession : IDisposable
     /// <summary>Leaves a file with nothing to replay. After a failure nothing is written: the next open replays the log.</summary>
     public async ValueTask EndAsync()
     {
-        if (!_started || _fault.IsSet)
+        if (_fault.IsSet)
             return;
+        if (!_started)
+        {
+            // Not a change of the file, but a killed process may have left what it had acknowledged to be flushed.
+            if (_changes != _flushedChanges)
+                await _barrier.FlushAsync().ConfigureAwait(false);
+            return;
+        }
+
         await _logging.WaitAsync(CancellationToken.None).ConfigureAwait(false);
         try
         {
