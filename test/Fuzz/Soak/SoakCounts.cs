@@ -19,8 +19,8 @@ internal sealed class SoakCounts
 
     public long QemuRefused { get; set; }
 
-    /// <summary>Of those it accepted, how many it did only once Godwit had opened and closed them.</summary>
-    public long QemuOnlyOpened { get; set; }
+    /// <summary>Of those it accepted, in how many it read something else than Godwit that the power cut could leave as well.</summary>
+    public long QemuOtherwise { get; set; }
 
     public long SevenZipChecks { get; set; }
 
@@ -28,7 +28,7 @@ internal sealed class SoakCounts
 
     public override string ToString() =>
         $"{Operations} operations in {Lives} lives: {Reopens} reopens, {Kills} kills, {PowerCuts} states after a power cut; "
-        + $"qemu-img was shown {QemuChecks} states and refused {QemuRefused} ({QemuOnlyOpened} it took only after an opening), 7-Zip {SevenZipChecks} and {SevenZipRefused}";
+        + $"qemu-img was shown {QemuChecks} states and refused {QemuRefused} (in {QemuOtherwise} it read other unflushed writes), 7-Zip {SevenZipChecks} and {SevenZipRefused}";
 }
 
 /// <summary>A disk did not hold what it had to.</summary>

@@ -83,7 +83,7 @@ internal sealed partial class SoakLife
         await using (var disk = await format.OpenAsync(copy, false, NewGuid(), NewGuid))
             Judge(await DiskWalk.ReadAllAsync(disk, _random), disk.Length, powerCut: true, torn, "a copy after a power cut");
         if (tools is not null)
-            await tools.ShowAsync(format, image, copy, counts);
+            await tools.ShowAsync(format, image, copy, (found, length) => _model.Judge(found, length, powerCut: true, torn), counts);
     }
 
     private async ValueTask GoOnFromAsync(MemoryFile image, bool powerCut, Change? torn)

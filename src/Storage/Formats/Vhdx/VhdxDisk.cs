@@ -39,7 +39,7 @@ public sealed partial class VhdxDisk : BlockDevice
         _table = image.Table;
         _batRegion = image.Regions.Bat;
         _fixedRanges = image.Layout.Fixed;
-        _space = new VhdxSpace(_file, image.Metadata.BlockSize, image.Layout.End, options.Headroom);
+        _space = VhdxSpace.Of(image, options);
         if (options.Parent is BlockDevice parent)
         {
             _bitmaps = new SectorBitmaps(_file, _table, options.BitmapPages);

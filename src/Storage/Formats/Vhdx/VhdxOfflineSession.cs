@@ -12,7 +12,7 @@ internal sealed class VhdxOfflineSession : IDisposable
     {
         Image = image;
         _session = new VhdxSession(
-            image.File, image.Headers, image.Table, bitmaps: null, new VhdxSpace(image.File, image.Metadata.BlockSize, image.Layout.End, options.Headroom), options);
+            image.File, image.Headers, image.Table, bitmaps: null, VhdxSpace.Of(image, options), options);
     }
 
     /// <summary>What was read. The table is kept up to date by the changes, the layout is not.</summary>

@@ -29,6 +29,10 @@ internal sealed class VhdxSpace(IStorageFile file, int blockSize, long end, long
     private long _end = end;
     private long _grownTo;
 
+    /// <summary>The space of an image. A disk does not grow ahead by more than it has bytes.</summary>
+    public static VhdxSpace Of(VhdxImage image, VhdxOpenOptions options) => new(
+        image.File, image.Metadata.BlockSize, image.Layout.End, Math.Min(options.Headroom, VhdxFormat.AlignUp(image.Metadata.DiskSize, VhdxFormat.MiB)));
+
     /// <summary>The end of the last place handed out at the end of the file; 0 when none was.</summary>
     public long GrownTo => Volatile.Read(ref _grownTo);
 
