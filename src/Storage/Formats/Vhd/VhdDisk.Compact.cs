@@ -56,12 +56,12 @@ public sealed partial class VhdDisk : IPackedDisk, IPunchableDisk
     /// <remarks>What children record of a VHD does not change with its content.</remarks>
     ValueTask IPackedDisk.ChangeIdentityAsync() => ValueTask.CompletedTask;
 
-    ValueTask<long> IPackedDisk.CountFreeAsync(CancellationToken cancellationToken)
+    async ValueTask<long> IPackedDisk.CountFreeAsync(CancellationToken cancellationToken)
     {
         long free = 0;
-        foreach (var gap in FindGaps())
+        foreach (var gap in await FindGapsAsync(cancellationToken).ConfigureAwait(false))
             free += gap.Length >= _blocks!.PlaceLength ? gap.Length : 0;
-        return ValueTask.FromResult(free);
+        return free;
     }
 
     async ValueTask<long> IPackedDisk.PackAsync(long batchBytes, Action<long, long> progress, CancellationToken cancellationToken)
@@ -73,7 +73,8 @@ public sealed partial class VhdDisk : IPackedDisk, IPunchableDisk
         await _session.EndAsync().ConfigureAwait(false);
         _places!.Forget();
         var packing = new VhdPacking(_file, _blocks!, _table!, _bitmaps!, _session, _tail!.End);
-        await packing.RunAsync(FindGaps(), batchBytes, progress, cancellationToken).ConfigureAwait(false);
+        var gaps = await FindGapsAsync(cancellationToken).ConfigureAwait(false);
+        await packing.RunAsync(gaps, batchBytes, progress, cancellationToken).ConfigureAwait(false);
 
         // Nor may the footer be written into the old place of a block that may still need it.
         await _session.BarrierAsync(0).ConfigureAwait(false);
@@ -106,9 +107,11 @@ public sealed partial class VhdDisk : IPackedDisk, IPunchableDisk
         }
     }
 
-    private List<FileRange> FindGaps()
+    private async ValueTask<List<FileRange>> FindGapsAsync(CancellationToken cancellationToken)
     {
         var footers = new VhdFooters(_footers.Current, _tail!.End, IsInPlace: true, HasCopy: true);
-        return VhdLayout.Examine(footers, _header!, _blocks!, _table!, VhdxFindings.Strict(_file)).Gaps;
+        var entries = VhdTableEntries.Of(_file, _header!, _blocks!.Count, _tail.End);
+        var layout = await VhdLayout.ExamineAsync(footers, _header!, _blocks, entries, VhdxFindings.Strict(_file), cancellationToken).ConfigureAwait(false);
+        return layout.Gaps;
     }
 }
