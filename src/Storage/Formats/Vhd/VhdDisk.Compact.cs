@@ -11,6 +11,8 @@ public sealed partial class VhdDisk : IPackedDisk, IPunchableDisk
 
     long IPackedDisk.FileLength => _file.Length;
 
+    BlockDevice? IPackedDisk.ParentDevice => _parent;
+
     ValueTask<long> IPackedDisk.NextPlacedAsync(long block, CancellationToken cancellationToken) =>
         ValueTask.FromResult(_table!.NextPresent(block, _table.Count));
 
@@ -39,7 +41,7 @@ public sealed partial class VhdDisk : IPackedDisk, IPunchableDisk
         return true;
     }
 
-    async ValueTask IPackedDisk.DropAsync(IReadOnlyList<long> blocks, CancellationToken cancellationToken)
+    async ValueTask IPackedDisk.DropAsync(IReadOnlyList<DroppedBlock> blocks, CancellationToken cancellationToken)
     {
         using var holder = await _locks.AcquireAsync(0, long.MaxValue, cancellationToken).ConfigureAwait(false);
         for (var next = 0; next < blocks.Count;)
@@ -47,9 +49,9 @@ public sealed partial class VhdDisk : IPackedDisk, IPunchableDisk
             cancellationToken.ThrowIfCancellationRequested();
             _session.ThrowIfOver();
             var first = next++;
-            while (next < blocks.Count && blocks[next] == blocks[next - 1] + 1)
+            while (next < blocks.Count && blocks[next].Block == blocks[next - 1].Block + 1)
                 next++;
-            await UnmapAsync(blocks[first], next - first).ConfigureAwait(false);
+            await UnmapAsync(blocks[first].Block, next - first).ConfigureAwait(false);
         }
     }
 
@@ -79,6 +81,7 @@ public sealed partial class VhdDisk : IPackedDisk, IPunchableDisk
         // Nor may the footer be written into the old place of a block that may still need it.
         await _session.BarrierAsync(0).ConfigureAwait(false);
         await _tail.TrimAsync(VhdRepair.LastUsed(_table!, _blocks!, _metadataEnd)).ConfigureAwait(false);
+        await GapSpace.PunchAsync(_file, await FindGapsAsync(cancellationToken).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
         return packing.Moved;
     }
 
