@@ -27,4 +27,5 @@ namespace Godwit.Api;
 [JsonSerializable(typeof(WorkerRequest))]
 [JsonSerializable(typeof(WorkerReply))]
 [JsonSerializable(typeof(WorkerConfig))]
+[JsonSerializable(typeof(ParentFolders))]
 public sealed partial class ApiJson : JsonSerializerContext;

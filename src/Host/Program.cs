@@ -38,12 +38,13 @@ static async Task<int> RunAsync(DaemonOptions options)
     var program = new WorkerProgram(options.Worker, time);
     using var accelerators = new QemuAccelerators(folders, options.Qemu, time);
     await using var runtime = new QemuRuntime(folders, accelerators, options.Qemu, time);
+    var disks = new LocalFolders([options.State, options.Run], options.AllowedRoots);
     var parts = new VirtualMachineParts(
         new VirtualMachineStore(database),
         runtime,
-        new SupervisedWorkers(folders, program, time),
+        new SupervisedWorkers(folders, disks.ForParents, program, time),
         new WorkerImages(program, time),
-        new LocalFolders([options.State, options.Run], options.AllowedRoots),
+        disks,
         new SqliteOwnershipStore(database),
         new VirtualMachineGates(),
         HostIdentity.Read(database));

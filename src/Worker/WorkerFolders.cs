@@ -16,6 +16,9 @@ internal sealed class WorkerFolders(string config, string run)
 
     internal string ConfigFile => Path.Combine(Config, "worker.json");
 
+    /// <summary>Where parents of differencing disks may be; the host's.</summary>
+    internal string ParentFoldersFile => Path.Combine(Config, "folders.json");
+
     internal string Log => Path.Combine(Config, "worker.log");
 
     /// <summary>Held by the one supervisor of the folder.</summary>

@@ -25,9 +25,12 @@ internal sealed class ChainArguments
     /// <summary>Gives a command the options.</summary>
     public void AddTo(Command command)
     {
-        command.Add(PathMap);
+        AddPathMapTo(command);
         command.Add(IgnoreMismatch);
     }
+
+    /// <summary>Gives a command the path map alone: it needs the right parent.</summary>
+    public void AddPathMapTo(Command command) => command.Add(PathMap);
 
     /// <summary>What was typed.</summary>
     /// <exception cref="UsageException">An entry of the path map is no entry.</exception>

@@ -29,7 +29,7 @@ internal sealed class DiskCompaction
         {
             options._path, options._format, options._dryRun, options._zeroesOnly,
         };
-        options._chain.AddTo(verb);
+        options._chain.AddPathMapTo(verb);
         verb.AddJson("Write what was done, or would be, as JSON");
         verb.Does(shell, global, options.RunAsync);
         return verb;
@@ -58,6 +58,8 @@ internal sealed class DiskCompaction
             session.Talk.Say($"on its file system it took {ByteSize.Format(result.AllocatedBefore)} and takes {ByteSize.Format(result.AllocatedAfter)}");
         SayPart(session, result.Zero, "read as zeroes");
         SayPart(session, result.Unused, "the guest's file systems do not use; these read as zeroes now");
+        SayPart(session, result.Equal, "the parent has too");
+        SayPart(session, result.ZeroInside, "of zeroes inside blocks that stay were given back to the host as holes");
         SayPart(session, result.Inside, "they do not use inside blocks that stay; given back to the host as holes, reading as zeroes now");
         SayPart(session, result.Empty, "of the file held nothing");
         if (result.BlocksMoved > 0)

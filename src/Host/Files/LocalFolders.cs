@@ -1,4 +1,5 @@
 using Godwit.Api;
+using Godwit.Api.Workers;
 using Godwit.ControlPlane.Disks;
 using Godwit.Host.Interop;
 
@@ -28,6 +29,9 @@ internal sealed class LocalFolders : IFolders
         _system = [.. System.Concat(System.Select(PathResolution.Resolve)).Distinct()];
         _systemForBoot = [.. SystemForBoot.Concat(SystemForBoot.Select(PathResolution.Resolve)).Distinct()];
     }
+
+    /// <summary>What <see cref="Resolve"/> goes by, for a worker that opens the parents of disks.</summary>
+    public ParentFolders ForParents => new(_roots, _roots.Count > 0 ? _own : [.. _own, .. _system]);
 
     public string Resolve(string path)
     {

@@ -8,7 +8,7 @@ using Godwit.Host.Interop;
 namespace Godwit.Host.Workers;
 
 /// <summary>Workers as processes of this computer, each kept running by a supervisor that outlives godwitd.</summary>
-internal sealed class SupervisedWorkers(HostFolders folders, WorkerProgram program, TimeProvider time) : IDiskWorkers
+internal sealed class SupervisedWorkers(HostFolders folders, ParentFolders parents, WorkerProgram program, TimeProvider time) : IDiskWorkers
 {
     private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(30);
@@ -69,6 +69,8 @@ internal sealed class SupervisedWorkers(HostFolders folders, WorkerProgram progr
     {
         folders.Prepare(vm.Id);
         WriteConfig(vm);
+        WriteFile(
+            Path.Combine(folders.StateOf(vm.Id), "folders.json"), JsonSerializer.SerializeToUtf8Bytes(parents, ApiJson.Default.ParentFolders));
         using var limit = new CancellationTokenSource(StartLimit, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         string[] arguments = ["supervise", "--config", folders.StateOf(vm.Id), "--run", folders.RunOf(vm.Id)];
@@ -111,14 +113,18 @@ internal sealed class SupervisedWorkers(HostFolders folders, WorkerProgram progr
             return;
         }
         var disks = vm.Disks.Select(disk => new WorkerDiskConfig(new WorkerDisk(disk.Name, disk.Path, disk.Format)));
-        var json = JsonSerializer.SerializeToUtf8Bytes(new WorkerConfig(vm.Id, [.. disks]), ApiJson.Default.WorkerConfig);
+        WriteFile(path, JsonSerializer.SerializeToUtf8Bytes(new WorkerConfig(vm.Id, [.. disks]), ApiJson.Default.WorkerConfig));
+    }
+
+    private static void WriteFile(string path, byte[] json)
+    {
         var unfinished = path + ".new";
         using (var file = new FileStream(unfinished, FileMode.Create, FileAccess.Write))
         {
             file.Write(json);
             file.Flush(flushToDisk: true);
         }
-        File.Move(unfinished, path);
+        File.Move(unfinished, path, overwrite: true);
     }
 
     private async Task UntilAnswersAsync(VirtualMachineRecord vm, CancellationToken cancellationToken)

@@ -14,6 +14,9 @@ public sealed record ChainOptions
     /// <summary>Where the drives and shares of Windows are on this computer.</summary>
     public PathMap Paths { get; init; } = PathMap.Empty;
 
+    /// <summary>Where parents may be; null for anywhere, which is for people who name the image themselves.</summary>
+    public AllowedFolders? ParentFolders { get; init; }
+
     /// <summary>Takes a parent whose identity is not the one the child recorded. What is read may then be nonsense: only for
     /// people who say so, never for a VM.</summary>
     public bool IgnoreParentMismatch { get; init; }

@@ -42,8 +42,22 @@ internal static class ChainWalk
 
     private static string FindParent(ChainLayer child, ParentLink link, ChainOptions options)
     {
-        if (ParentSearch.Find(child.Path, link, options.Paths) is string found)
-            return found;
+        string? outside = null;
+        foreach (var found in ParentSearch.FindAll(child.Path, link, options.Paths))
+        {
+            if (options.ParentFolders?.Allow(found) != false)
+                return found;
+            outside ??= found;
+        }
+
+        if (outside is not null)
+        {
+            throw Broken(
+                StorageErrorKind.AccessDenied, child,
+                $"the parent it names, {outside}, is outside the folders that this host allows for disks ({options.ParentFolders}); move the chain's "
+                + "files into one of them and tell the new place with \"godwit disk set-parent\", or start godwitd with --allow-root");
+        }
+
         var places = ParentSearch.Places(child.Path, link, options.Paths);
         var named = string.Join(", ", link.Paths.Select(path => $"\"{path.Text}\""));
         var tried = places.Count == 0 ? "no place on this computer follows from that" : $"tried {string.Join(", ", places)}";

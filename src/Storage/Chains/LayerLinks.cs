@@ -32,6 +32,30 @@ internal static class LayerLinks
             await VhdxDisk.SetDataWriteGuidAsync(file, linkage, CancellationToken.None).ConfigureAwait(false);
     }
 
+    /// <summary>Makes a VHDX present the same disk to a guest as the upper one of its chain does.</summary>
+    public static async ValueTask CarryMetadataAsync(string upper, string lower)
+    {
+        var source = LocalFile.Open(upper, readOnly: true);
+        await using (source.ConfigureAwait(false))
+        {
+            var target = LocalFile.Open(lower, readOnly: false);
+            await using (target.ConfigureAwait(false))
+                await VhdxDiskMetadata.CarryAsync(target, source, CancellationToken.None).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Checks that <see cref="CarryMetadataAsync"/> will be possible.</summary>
+    public static async ValueTask RequireRoomForMetadataAsync(string upper, string lower, CancellationToken cancellationToken)
+    {
+        var source = LocalFile.Open(upper, readOnly: true);
+        await using (source.ConfigureAwait(false))
+        {
+            var target = LocalFile.Open(lower, readOnly: true);
+            await using (target.ConfigureAwait(false))
+                await VhdxDiskMetadata.RequireRoomAsync(target, source, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
     /// <summary>Opens a layer for writing without giving it a new identity: for changes that its children do not see, because
     /// they cover them.</summary>
     public static async ValueTask<BlockDevice> OpenKeepingLinkageAsync(

@@ -39,16 +39,11 @@ internal static class ParentSearch
     }
 
     /// <summary>The first of the places where there is a file, in its true spelling; null when there is none.</summary>
-    public static string? Find(string childPath, ParentLink link, PathMap map)
-    {
-        foreach (var place in Places(childPath, link, map))
-        {
-            if (CaselessPath.Find(place) is string found)
-                return found;
-        }
+    public static string? Find(string childPath, ParentLink link, PathMap map) => FindAll(childPath, link, map).FirstOrDefault();
 
-        return null;
-    }
+    /// <summary>The files at the places, in order, in their true spelling.</summary>
+    public static IEnumerable<string> FindAll(string childPath, ParentLink link, PathMap map) =>
+        Places(childPath, link, map).Select(CaselessPath.Find).OfType<string>();
 
     /// <summary>Reads a path as the child's system meant it; null when this computer does not know its drive or share.</summary>
     private static string? Resolve(ParentPath path, string folder, PathMap map) => path.Kind switch

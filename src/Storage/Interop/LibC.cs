@@ -79,6 +79,12 @@ internal static unsafe partial class LibC
     [LibraryImport(Library, EntryPoint = "link", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int Link(string from, string to);
 
+    /// <summary>The path without symbolic links and dots; null when there is no such file.</summary>
+    /// <param name="path">Any path.</param>
+    /// <param name="buffer">0: the C library makes one, and it is freed.</param>
+    [LibraryImport(Library, EntryPoint = "realpath", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial string? RealPath(string path, nint buffer);
+
     [LibraryImport(Library, EntryPoint = "unlink", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int Unlink(string path);
 }

@@ -8,10 +8,13 @@ internal sealed class BlockCompaction(
     BlockDevice device, IPackedDisk disk, DiskFreeSpace? free, bool dryRun, long batchBytes, Action<OperationProgress> progress)
 {
     private const int BlocksPerDrop = 1024;
-    private readonly FreeRanges _ranges = new(device, free);
+    private readonly FreeRanges _ranges = new(free);
+    private readonly PageScan _scan = new(device, free);
+    private readonly ParentComparison? _parent = disk.ParentDevice is BlockDevice parent ? new(device, parent) : null;
     private readonly CompactTally _tally = new();
     private readonly byte[] _buffer = new byte[1 << 20];
-    private readonly List<long> _drop = [];
+    private readonly List<DroppedBlock> _drop = [];
+    private bool _canPunch = device is IPunchableDisk;
     private bool _dropsUnused;
     private bool _identityChanged;
 
@@ -30,7 +33,7 @@ internal sealed class BlockCompaction(
         await ScanAsync(await CountPlacedAsync(cancellationToken).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
         if (dryRun)
         {
-            _tally.LengthAfter = Math.Max(0, disk.FileLength - _tally.Empty - _tally.Zero - _tally.Unused);
+            _tally.LengthAfter = Math.Max(0, disk.FileLength - _tally.Empty - _tally.Zero - _tally.Unused - _tally.Equal);
             return _tally;
         }
 
@@ -76,18 +79,23 @@ internal sealed class BlockCompaction(
     private async ValueTask LookAtAsync(long block, CancellationToken cancellationToken)
     {
         var use = await UseOfAsync(block, cancellationToken).ConfigureAwait(false);
-        if (use == BlockUse.Used || !await disk.CanDropAsync(block, cancellationToken).ConfigureAwait(false))
+        if (use != BlockUse.Used && await disk.CanDropAsync(block, cancellationToken).ConfigureAwait(false))
         {
-            await PunchInsideAsync(block, cancellationToken).ConfigureAwait(false);
-            return;
+            _tally.Zero += use == BlockUse.Zero ? disk.BytesPerBlock : 0;
+            _tally.Unused += use == BlockUse.Unused ? disk.BytesPerBlock : 0;
+            _dropsUnused |= use == BlockUse.Unused;
+            _drop.Add(new DroppedBlock(block, ShowsParent: false));
+        }
+        else if (_parent is not null && await _parent.IsEqualAsync(StartOf(block), EndOf(block), cancellationToken).ConfigureAwait(false))
+        {
+            _tally.Equal += disk.BytesPerBlock;
+            _drop.Add(new DroppedBlock(block, ShowsParent: true));
+        }
+        else
+        {
+            await _scan.RunAsync(StartOf(block), EndOf(block), run => PunchInsideAsync(run, cancellationToken), cancellationToken).ConfigureAwait(false);
         }
 
-        if (use == BlockUse.Zero)
-            _tally.Zero += disk.BytesPerBlock;
-        else
-            _tally.Unused += disk.BytesPerBlock;
-        _dropsUnused |= use == BlockUse.Unused;
-        _drop.Add(block);
         if (_drop.Count == BlocksPerDrop)
             await DropAsync(cancellationToken).ConfigureAwait(false);
     }
@@ -120,18 +128,24 @@ internal sealed class BlockCompaction(
         return use;
     }
 
-    private async ValueTask PunchInsideAsync(long block, CancellationToken cancellationToken)
+    private async ValueTask PunchInsideAsync(PageRun run, CancellationToken cancellationToken)
     {
-        if (device is not IPunchableDisk punchable)
+        if (!_canPunch)
             return;
-        await foreach (var run in _ranges.FindDataAsync(StartOf(block), EndOf(block), cancellationToken).ConfigureAwait(false))
-        {
-            _tally.Inside += run.Length;
-            if (dryRun)
-                continue;
+        _tally.Inside += run.Unused;
+        _tally.ZeroInside += run.Length - run.Unused;
+        if (dryRun)
+            return;
+        if (run.Unused > 0)
             await ChangeIdentityAsync().ConfigureAwait(false);
-            await punchable.PunchAsync(run.Start, run.Length, cancellationToken).ConfigureAwait(false);
-        }
+        await ((IPunchableDisk)device).PunchAsync(run.Start, run.Length, cancellationToken).ConfigureAwait(false);
+
+        // A file system without holes writes zeroes instead: once is enough to know.
+        if ((await device.GetExtentAsync(run.Start, run.Length, cancellationToken).ConfigureAwait(false)).ReadsAsZeroes)
+            return;
+        _canPunch = false;
+        _tally.Inside -= run.Unused;
+        _tally.ZeroInside -= run.Length - run.Unused;
     }
 
     private async ValueTask DropAsync(CancellationToken cancellationToken)

@@ -8,10 +8,11 @@ namespace Godwit.Storage.Operations;
 /// <summary>Merges a range of layers into the one below them: afterwards the lower one reads like the upper one did.</summary>
 /// <remarks>
 /// <para>Safe at any instant. While layers are copied down the chain reads the same with every byte that has been copied, because
-/// the upper layers still cover it, and the target keeps the identity its child recorded. Then, in this order: the layer above
-/// gets its new parent, the target takes the merged layer's identity (VHDX only; a VHD's does not tell its content), the merged
-/// files go, the uppermost first. Killed before that, the same call again finishes; killed while several files go, those left
-/// have no reader any more and say so when opened (their parent is another one now).</para>
+/// the upper layers still cover it, and the target keeps the identity its child recorded. Then, in this order: the target takes
+/// over what a guest sees of the disk besides its bytes (VHDX only), the layer above gets its new parent, the target takes the
+/// merged layer's identity (VHDX only; a VHD's does not tell its content), the merged files go, the uppermost first. Killed before
+/// that, the same call again finishes; killed while several files go, those left have no reader any more and say so when opened
+/// (their parent is another one now).</para>
 /// <para>One run per object.</para>
 /// </remarks>
 public sealed class ChainMerge
@@ -43,8 +44,8 @@ public sealed class ChainMerge
     /// <param name="into">The layer to merge into, anywhere below; the parent of <paramref name="top"/> when null.</param>
     /// <param name="options">How to find the layers.</param>
     /// <param name="cancellationToken">Gives up.</param>
-    /// <exception cref="StorageException">InvalidRequest: no such layers in this chain, or the target is larger; or the chain
-    /// cannot be opened.</exception>
+    /// <exception cref="StorageException">InvalidRequest: no such layers in this chain, or the target is larger;
+    /// Unsupported: the target cannot grow to the size of the merged layer; or the chain cannot be opened.</exception>
     public static async ValueTask<ChainMerge> PlanAsync(
         string leaf, string? top, string? into, ChainOptions options, CancellationToken cancellationToken) =>
         new(options, await ChainMergePlan.MakeAsync(leaf, top, into, options, cancellationToken).ConfigureAwait(false));
@@ -69,6 +70,9 @@ public sealed class ChainMerge
         {
             BeforeStep?.Invoke("copy");
             await CopyDownAsync(progress, cancellationToken).ConfigureAwait(false);
+            BeforeStep?.Invoke("metadata");
+            if (LayerFormats.RecordsContent(Target.Description.Format))
+                await LayerLinks.CarryMetadataAsync(Merged[0].Path, Target.Path).ConfigureAwait(false);
             BeforeStep?.Invoke("relink");
             if (Above is ChainLayer above)
                 await RelinkAsync(above).ConfigureAwait(false);

@@ -20,7 +20,12 @@ internal sealed record ChainMergePlan(IReadOnlyList<ChainLayer> Merged, ChainLay
             var chain = await DiskChain.DescribeAsync(leaf, options, cancellationToken).ConfigureAwait(false);
             var from = IndexOf(chain, upper);
             if (from >= 0)
-                return Range(chain, from, into, from == 0 ? null : chain[from - 1], isCopied: false);
+            {
+                var plan = Range(chain, from, into, from == 0 ? null : chain[from - 1], isCopied: false);
+                await plan.RequireTargetCanTakeAsync(chain, options, cancellationToken).ConfigureAwait(false);
+                return plan;
+            }
+
             return await FindRelinkedAsync(chain, upper, into, options, cancellationToken).ConfigureAwait(false)
                 ?? throw Invalid(upper, $"it is no layer of the chain of {chain[0].Path}");
         }
@@ -66,6 +71,31 @@ internal sealed record ChainMergePlan(IReadOnlyList<ChainLayer> Merged, ChainLay
             throw Invalid(chain[from].Path, $"{chain[to].Path} is not below it in the chain");
         CheckSizes(chain[from], chain[to]);
         return new ChainMergePlan([.. chain.Skip(from).Take(to - from)], chain[to], above, isCopied);
+    }
+
+    /// <summary>Refuses before anything is copied what would come to light only afterwards.</summary>
+    private async ValueTask RequireTargetCanTakeAsync(IReadOnlyList<ChainLayer> chain, ChainOptions options, CancellationToken cancellationToken)
+    {
+        var top = Merged[0];
+        var size = top.Description.Size;
+        if (size > Target.Description.Size)
+        {
+            var below = IndexOf(chain, Target.Path) + 1;
+            var problem = await GrowthRehearsal.ProblemAsync(
+                Target, below < chain.Count ? chain[below] : null, size, options, cancellationToken).ConfigureAwait(false);
+            if (problem is not null)
+            {
+                throw new StorageException(
+                    StorageErrorKind.Unsupported,
+                    $"{Target.Path} cannot grow from {Target.Description.Size} to the {size} bytes of this layer: {problem}; "
+                    + "nothing has changed; convert this layer into a new disk instead (godwit disk convert)",
+                    top.Path,
+                    operation: "merge");
+            }
+        }
+
+        if (LayerFormats.RecordsContent(Target.Description.Format))
+            await LayerLinks.RequireRoomForMetadataAsync(top.Path, Target.Path, cancellationToken).ConfigureAwait(false);
     }
 
     private static void CheckSizes(ChainLayer top, ChainLayer target)

@@ -19,6 +19,12 @@ public sealed record CompactResult(
     ImageFormat Format, long LengthBefore, long LengthAfter, int? BlockSize, long Zero, long Unused, long Inside, long Empty, long BlocksMoved,
     IReadOnlyList<PartitionUse> Partitions, IReadOnlyList<string> Notes)
 {
+    /// <summary>Bytes of blocks given back because the parent reads the same there.</summary>
+    public long Equal { get; init; }
+
+    /// <summary>Bytes of zeroes given back to the host inside blocks that stay; the file does not get shorter by them.</summary>
+    public long ZeroInside { get; init; }
+
     /// <summary>Bytes of disk space the file took before.</summary>
     public long AllocatedBefore { get; init; }
 

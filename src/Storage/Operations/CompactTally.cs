@@ -7,7 +7,11 @@ internal sealed class CompactTally
 
     public long Unused { get; set; }
 
+    public long Equal { get; set; }
+
     public long Inside { get; set; }
+
+    public long ZeroInside { get; set; }
 
     public long Empty { get; set; }
 

@@ -22,6 +22,8 @@ public static class DiskCompact
     public static async ValueTask<CompactResult> RunAsync(
         string path, ChainOptions chain, CompactOptions options, Action<OperationProgress> progress, CancellationToken cancellationToken)
     {
+        // What may go is told by what the parent reads as, so it must be the right one.
+        chain = chain with { IgnoreParentMismatch = false };
         var before = await DiskImage.DescribeAsync(path, chain.Format, cancellationToken).ConfigureAwait(false);
         string? child = null;
         if (!options.ZeroesOnly && before.Linkage is not null)
@@ -72,7 +74,11 @@ public static class DiskCompact
         IReadOnlyList<string> notes = isFixed ? ["the file keeps its length: its unused space was given back to the host as holes, and is lost again when it is copied without them"] : [];
         return new CompactResult(
             format, length, tally.LengthAfter, isFixed ? null : ((IPackedDisk)device).BytesPerBlock, tally.Zero, tally.Unused, tally.Inside, tally.Empty,
-            tally.BlocksMoved, free?.Partitions ?? [], notes);
+            tally.BlocksMoved, free?.Partitions ?? [], notes)
+        {
+            Equal = tally.Equal,
+            ZeroInside = tally.ZeroInside,
+        };
     }
 
     private static long FileLengthOf(BlockDevice device) => device is IPackedDisk disk ? disk.FileLength : device.Length;

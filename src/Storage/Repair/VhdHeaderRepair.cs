@@ -18,8 +18,7 @@ internal static class VhdHeaderRepair
         try
         {
             var header = await VhdDynamicHeader.ReadAsync(work.File, footers.Current, cancellationToken).ConfigureAwait(false);
-            await VhdBlockTable.LoadAsync(
-                work.File, header, new VhdBlocks(size, (int)header.BlockSize).Count, footers.End, cancellationToken).ConfigureAwait(false);
+            VhdTableEntries.Of(work.File, header, new VhdBlocks(size, (int)header.BlockSize).Count, footers.End);
             return header;
         }
         catch (StorageException e) when (e.Kind is StorageErrorKind.Corrupt or StorageErrorKind.Unsupported)
@@ -94,8 +93,10 @@ internal static class VhdHeaderRepair
     {
         try
         {
-            var table = await VhdBlockTable.LoadAsync(work.File, header, blocks.Count, footers.End, cancellationToken).ConfigureAwait(false);
-            return VhdLayout.Examine(footers, header, blocks, table, VhdxFindings.Strict(work.File)).PresentBlocks;
+            var entries = VhdTableEntries.Of(work.File, header, blocks.Count, footers.End);
+            var layout = await VhdLayout.ExamineAsync(
+                footers, header, blocks, entries, VhdxFindings.Strict(work.File), cancellationToken).ConfigureAwait(false);
+            return layout.PresentBlocks;
         }
         catch (StorageException e) when (e.Kind is StorageErrorKind.Corrupt or StorageErrorKind.Unsupported)
         {

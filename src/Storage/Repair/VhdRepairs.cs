@@ -1,5 +1,4 @@
 using Godwit.Storage.Formats.Vhd;
-using Godwit.Storage.Formats.Vhdx;
 
 namespace Godwit.Storage.Repair;
 
@@ -29,7 +28,7 @@ internal static class VhdRepairs
         try
         {
             // The same as an opening for writing does; whatever is left wrong must not be built upon.
-            var image = await VhdImage.OpenAsync(work.File, VhdxFindings.Strict(work.File), cancellationToken).ConfigureAwait(false);
+            var image = await VhdImage.OpenAsync(work.File, cancellationToken).ConfigureAwait(false);
             await VhdRepair.RunAsync(work.File, image with { Footers = footers }, cancellationToken).ConfigureAwait(false);
         }
         catch (StorageException left) when (left.Kind is StorageErrorKind.Corrupt or StorageErrorKind.Unsupported)
@@ -42,7 +41,7 @@ internal static class VhdRepairs
     {
         try
         {
-            return VhdImage.CheckSize(work.File, footers);
+            return VhdExamination.CheckSize(work.File, footers);
         }
         catch (StorageException wrong)
         {

@@ -1,3 +1,4 @@
+using System.Collections;
 using Godwit.Storage.Formats.Vhd;
 using Godwit.Storage.Formats.Vhdx;
 
@@ -5,26 +6,31 @@ namespace Godwit.Storage.Repair;
 
 /// <summary>Puts the block table right: entries past the end, inside the metadata, or at a place another block has.</summary>
 /// <remarks>VHD specification 1.0, "Block Allocation Table". Of two blocks that overlap the one that begins first keeps its place;
-/// both are listed.</remarks>
+/// both are listed. Blocks are remembered by one bit each: memory does not depend on what the table says.</remarks>
 internal sealed class VhdTableRepair
 {
+    private const int EntriesPerWrite = 1024;
     private readonly RepairWork _work;
     private readonly VhdBlocks _blocks;
-    private readonly VhdBlockTable _table;
+    private readonly VhdTableEntries _table;
     private readonly long _end;
     private readonly string _gone;
-    private readonly List<ulong> _places = [];
-    private readonly List<long> _cut = [];
-    private readonly List<long> _doubtful = [];
-    private readonly Dictionary<string, (TableProblem Problem, List<long> Blocks)> _gaveWay = [];
+    private readonly RangeSet _metadata = new();
+    private readonly Dictionary<string, (TableProblem Problem, BitArray Blocks)> _gaveWay = [];
+    private readonly BitArray _lost;
+    private readonly BitArray _doubtful;
+    private (long Block, long Place) _cut = (-1, 0);
+    private (long End, long Block) _owner = (0, -1);
     private long _grownEnd;
 
-    private VhdTableRepair(RepairWork work, VhdBlocks blocks, VhdBlockTable table, VhdFooters footers)
+    private VhdTableRepair(RepairWork work, VhdBlocks blocks, VhdTableEntries table, VhdFooters footers)
     {
         _work = work;
         _blocks = blocks;
         _table = table;
         _end = footers.End;
+        _lost = new BitArray((int)table.Count);
+        _doubtful = new BitArray((int)table.Count);
         _gone = footers.Current.Kind == VhdKind.Differencing ? "they read as the parent from now on" : "they read as zeroes from now on";
     }
 
@@ -33,10 +39,11 @@ internal sealed class VhdTableRepair
     public static async ValueTask<VhdFooters> RunAsync(
         RepairWork work, VhdFooters footers, VhdDynamicHeader header, VhdBlocks blocks, CancellationToken cancellationToken)
     {
-        var table = await VhdBlockTable.LoadAsync(work.File, header, blocks.Count, footers.End, cancellationToken).ConfigureAwait(false);
+        var table = VhdTableEntries.Of(work.File, header, blocks.Count, footers.End);
         var repair = new VhdTableRepair(work, blocks, table, footers);
-        repair.FindPastEnd();
-        repair.FindOverlaps(footers, header);
+        await table.ForEachPresentAsync(repair.VisitPastEnd, cancellationToken).ConfigureAwait(false);
+        repair.AddMetadata(footers, header);
+        await new VhdPlaceOrder(table, repair.IsInside).VisitAsync(repair.VisitPlace, cancellationToken).ConfigureAwait(false);
         await repair.ApplyAsync(cancellationToken).ConfigureAwait(false);
         if (repair._grownEnd == 0)
             return footers;
@@ -45,101 +52,119 @@ internal sealed class VhdTableRepair
         return footers with { End = repair._grownEnd, IsInPlace = false };
     }
 
-    private void FindPastEnd()
-    {
-        for (var block = _table.NextPresent(0, _table.Count); block < _table.Count; block = _table.NextPresent(block + 1, _table.Count))
-        {
-            var place = _table[block];
-            if (place + _blocks.BitmapLength >= _end)
-                Lose("place", block, "{0} are said to be where the file has nothing");
-            else
-                _places.Add(((ulong)(place / VhdFormat.Sector) << 32) | (uint)block);
-        }
+    private bool IsInside(long block, long place) => place + _blocks.BitmapLength < _end;
 
-        _places.Sort();
+    private void VisitPastEnd(long block, long place)
+    {
+        if (!IsInside(block, place))
+            Lose("place", block, "{0} are said to be where the file has nothing");
     }
 
-    private void FindOverlaps(VhdFooters footers, VhdDynamicHeader header)
+    private void AddMetadata(VhdFooters footers, VhdDynamicHeader header)
     {
-        var metadata = new RangeSet();
-        metadata.Add(0, VhdFormat.FooterLength);
-        metadata.Add((long)footers.Current.DataOffset, VhdFormat.HeaderLength);
-        metadata.Add(_table.Offset, VhdFormat.AlignUp(_table.Count * sizeof(uint), VhdFormat.Sector));
+        _metadata.Add(0, VhdFormat.FooterLength);
+        _metadata.Add((long)footers.Current.DataOffset, VhdFormat.HeaderLength);
+        _metadata.Add(_table.Offset, VhdFormat.AlignUp(_table.Count * sizeof(uint), VhdFormat.Sector));
         for (var index = 0; index < VhdFormat.LocatorCount; index++)
         {
             var locator = header.Locator(index);
             if (locator.IsUsed && locator.Length is > 0 and <= VhdFormat.MaxLocatorLength && locator.Offset <= (ulong)Math.Max(0, _end - locator.Length))
-                metadata.Add((long)locator.Offset, locator.Length);
+                _metadata.Add((long)locator.Offset, locator.Length);
         }
+    }
 
-        var (end, owner) = (0L, -1L);
-        foreach (var packed in _places)
+    private void VisitPlace(long block, long place)
+    {
+        if (_metadata.NextFrom(place) is FileRange taken && taken.Start < place + _blocks.PlaceLength)
         {
-            var (place, block) = ((long)(packed >> 32) * VhdFormat.Sector, (long)(uint)packed);
-            if (metadata.NextFrom(place) is FileRange taken && taken.Start < place + _blocks.PlaceLength)
-            {
-                Lose("metadata", block, "{0} are said to be where the file's own structures are");
-            }
-            else if (place < end)
-            {
-                Lose("overlap", block, "{0} are said to be where another block is");
-                if (_doubtful.Count == 0 || _doubtful[^1] != owner)
-                    _doubtful.Add(owner);
-            }
-            else
-            {
-                (end, owner) = (place + _blocks.PlaceLength, block);
-                if (place > _end - _blocks.BitmapLength - _blocks.UsedLength(block))
-                    _cut.Add(block);
-            }
+            Lose("metadata", block, "{0} are said to be where the file's own structures are");
+        }
+        else if (place < _owner.End)
+        {
+            Lose("overlap", block, "{0} are said to be where another block is");
+            _doubtful[(int)_owner.Block] = true;
+        }
+        else
+        {
+            // Only the last one in the file can be cut: whoever begins in front of it ends there.
+            _owner = (place + _blocks.PlaceLength, block);
+            if (place > _end - _blocks.BitmapLength - _blocks.UsedLength(block))
+                _cut = (block, place);
         }
     }
 
     private async ValueTask ApplyAsync(CancellationToken cancellationToken)
     {
-        foreach (var (problem, lost) in _gaveWay.Values)
+        foreach (var (problem, blocks) in _gaveWay.Values)
         {
             // In the order of the disk, however their places are ordered.
-            lost.Sort();
-            foreach (var block in lost)
-            {
+            foreach (var block in In(blocks))
                 problem.Lost.Add(_blocks.StartOf(block), _blocks.UsedLength(block));
-                if (_work.Options.Lossy)
-                    await _work.File.WriteAsync(_table.EntryOffset(block), new byte[] { 0xff, 0xff, 0xff, 0xff }, cancellationToken).ConfigureAwait(false);
-            }
-
             problem.Tell(_work);
         }
 
-        TellKept(_doubtful, "{0} were at a place that others claimed too", "they keep it; whether the bytes there are theirs cannot be told", static _ => 0);
-        TellKept(_cut, "{0} are only in part in front of the end of the blocks", "the missing part reads as zeroes from now on",
-            block => Math.Max(0, _end - _table[block] - _blocks.BitmapLength));
-        if (!_work.Options.Lossy)
-            return;
-        foreach (var block in _cut)
-            _grownEnd = Math.Max(_grownEnd, _table[block] + _blocks.PlaceLength);
+        if (_work.Options.Lossy)
+            await ClearLostAsync(cancellationToken).ConfigureAwait(false);
+        TellKept(In(_doubtful), "{0} were at a place that others claimed too", "they keep it; whether the bytes there are theirs cannot be told", static _ => 0);
+        TellKept(_cut.Block < 0 ? [] : [_cut.Block], "{0} are only in part in front of the end of the blocks", "the missing part reads as zeroes from now on",
+            _ => Math.Max(0, _end - _cut.Place - _blocks.BitmapLength));
+        if (_work.Options.Lossy && _cut.Block >= 0)
+            _grownEnd = _cut.Place + _blocks.PlaceLength;
     }
 
-    private void TellKept(List<long> kept, string problem, string action, Func<long, long> there)
+    private async ValueTask ClearLostAsync(CancellationToken cancellationToken)
     {
-        if (kept.Count == 0)
-            return;
-        kept.Sort();
-        var noted = new TableProblem(_table.EntryOffset(kept[0]), $"block {kept[0]}", problem, action, isLoss: true) { Count = kept.Count };
+        var piece = new byte[EntriesPerWrite * sizeof(uint)];
+        for (var first = 0; first < _lost.Count; first += EntriesPerWrite)
+        {
+            var part = piece.AsMemory(0, Math.Min(EntriesPerWrite, _lost.Count - first) * sizeof(uint));
+            await _work.File.ReadAsync(_table.OffsetOf(first), part, cancellationToken).ConfigureAwait(false);
+            var changed = false;
+            for (var index = 0; index < part.Length / sizeof(uint); index++)
+            {
+                if (!_lost[first + index])
+                    continue;
+                part.Span.Slice(index * sizeof(uint), sizeof(uint)).Fill(0xff);
+                changed = true;
+            }
+
+            if (changed)
+                await _work.File.WriteAsync(_table.OffsetOf(first), part, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private static IEnumerable<long> In(BitArray blocks)
+    {
+        for (var block = 0; block < blocks.Count; block++)
+        {
+            if (blocks[block])
+                yield return block;
+        }
+    }
+
+    private void TellKept(IEnumerable<long> kept, string problem, string action, Func<long, long> there)
+    {
+        TableProblem? noted = null;
         foreach (var block in kept)
+        {
+            noted ??= new TableProblem(_table.OffsetOf(block), $"block {block}", problem, action, isLoss: true);
+            noted.Count++;
             noted.Lost.Add(_blocks.StartOf(block) + there(block), _blocks.UsedLength(block) - there(block));
-        noted.Tell(_work);
+        }
+
+        noted?.Tell(_work);
     }
 
     private void Lose(string key, long block, string problem)
     {
         if (!_gaveWay.TryGetValue(key, out var gaveWay))
         {
-            gaveWay = (new TableProblem(_table.EntryOffset(block), $"block {block}", problem, _gone, isLoss: true), []);
+            gaveWay = (new TableProblem(_table.OffsetOf(block), $"block {block}", problem, _gone, isLoss: true), new BitArray((int)_table.Count));
             _gaveWay.Add(key, gaveWay);
         }
 
         gaveWay.Problem.Count++;
-        gaveWay.Blocks.Add(block);
+        gaveWay.Blocks[(int)block] = true;
+        _lost[(int)block] = true;
     }
 }

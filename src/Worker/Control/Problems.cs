@@ -41,7 +41,7 @@ internal static class Problems
     {
         StorageErrorKind.NotFound => "check the path",
         StorageErrorKind.AlreadyExists => "choose another name or remove the file first",
-        StorageErrorKind.AccessDenied => "check owner, permissions and mount options of the file and its folders",
+        StorageErrorKind.AccessDenied => "check owner, permissions and mount options of the file and its folders, and the folders this host allows",
         StorageErrorKind.InUse => "find the process that has the file open and end it",
         StorageErrorKind.NoSpace => "free space on that file system or choose another one",
         StorageErrorKind.Corrupt => "check the image with \"godwit disk check\"",

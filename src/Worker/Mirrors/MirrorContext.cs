@@ -1,4 +1,5 @@
 using Godwit.Api.Workers;
+using Godwit.Storage.Chains;
 using Godwit.Worker.Logging;
 using Godwit.Worker.Serving;
 
@@ -8,11 +9,12 @@ namespace Godwit.Worker.Mirrors;
 /// <param name="Name">Name of the disk.</param>
 /// <param name="Config">worker.json.</param>
 /// <param name="Folders">Where the bitmap goes.</param>
+/// <param name="ParentFolders">Where parents may be; null for anywhere.</param>
 /// <param name="BootId">The kernel's boot id: a bitmap of another boot proves nothing.</param>
 /// <param name="Time">The clock.</param>
 /// <param name="Log">Told about every step.</param>
 internal sealed record MirrorContext(
-    string Name, WorkerConfigFile Config, WorkerFolders Folders, string BootId, TimeProvider Time, EventLog Log)
+    string Name, WorkerConfigFile Config, WorkerFolders Folders, AllowedFolders? ParentFolders, string BootId, TimeProvider Time, EventLog Log)
 {
     /// <summary>The disk and its mirror as worker.json has them.</summary>
     internal WorkerDiskConfig Entry => Config.Disk(Name);

@@ -1,5 +1,6 @@
 using Godwit.Api;
 using Godwit.Api.Workers;
+using Godwit.Storage.Chains;
 using Godwit.Worker.Logging;
 using Godwit.Worker.Mirrors;
 
@@ -15,12 +16,12 @@ internal sealed class DiskSet : IDisposable
     private readonly EventLog _log;
 
     /// <summary>Creates the disks of a configuration; none is open yet.</summary>
-    internal DiskSet(WorkerConfigFile config, WorkerFolders folders, string bootId, TimeProvider time, EventLog log)
+    internal DiskSet(WorkerConfigFile config, WorkerFolders folders, AllowedFolders? parentFolders, string bootId, TimeProvider time, EventLog log)
     {
         _time = time;
         _log = log;
         _disks = [.. config.Current.Disks.Select(
-            entry => new ServedDisk(new MirrorContext(entry.Disk.Name, config, folders, bootId, time, log)))];
+            entry => new ServedDisk(new MirrorContext(entry.Disk.Name, config, folders, parentFolders, bootId, time, log)))];
     }
 
     /// <summary>What is offered now; grows when a disk gets well.</summary>

@@ -2,6 +2,7 @@ using Godwit.Api;
 using Godwit.Api.Disks;
 using Godwit.Api.Workers;
 using Godwit.Nbd;
+using Godwit.Storage.Chains;
 using Godwit.Storage.Formats;
 using Godwit.Storage.Mirror;
 using Godwit.Worker.Control;
@@ -120,8 +121,9 @@ internal sealed class ServedDisk : IDisposable
         var image = await DiskImage.DescribeAsync(disk.Path, disk.Format?.ToStorage(), cancellationToken).ConfigureAwait(false);
         if (disk.Format is null)
             Keep(image.Format);
-        var source = await DiskImage.OpenAsync(disk.Path, image.Format, disk.ReadOnly, cancellationToken).ConfigureAwait(false);
-        var device = new SwitchableDisk(source);
+        var options = new ChainOptions { Format = image.Format, ReadOnly = disk.ReadOnly, ParentFolders = _context.ParentFolders };
+        var source = await DiskChain.OpenAsync(disk.Path, options, cancellationToken).ConfigureAwait(false);
+        var device = new SwitchableDisk(source.Device);
         var mirroring = new DiskMirroring(_context, device, image);
         try
         {

@@ -48,8 +48,9 @@ internal sealed class WorkerProcess : IDisposable
             using var nbd = Listen(options.NbdDescriptor, folders.NbdSocket);
             using var control = Listen(options.ControlDescriptor, folders.ControlSocket);
             var config = WorkerConfigFile.Load(folders.ConfigFile);
+            var parents = ParentFoldersFile.Load(folders.ParentFoldersFile);
             var bootId = (await File.ReadAllTextAsync("/proc/sys/kernel/random/boot_id").ConfigureAwait(false)).Trim();
-            using var worker = new WorkerProcess(options, time, log, new DiskSet(config, folders, bootId, time, log));
+            using var worker = new WorkerProcess(options, time, log, new DiskSet(config, folders, parents, bootId, time, log));
             return await worker.ServeAsync(nbd, control).ConfigureAwait(false);
         }
         catch (GodwitException e)

@@ -3,7 +3,9 @@ using System.Text;
 using System.Text.Json;
 using Godwit.Api;
 using Godwit.Api.Disks;
+using Godwit.Api.Workers;
 using Godwit.Storage;
+using Godwit.Storage.Chains;
 using Xunit;
 
 namespace Godwit.Nbd.Tests.Worker;
@@ -126,5 +128,24 @@ public sealed class ServingTests
         await using var worker = await WorkerUnderTest.StartAsync(Size, _ct, "disk0.img");
         var answers = await Task.WhenAll(Enumerable.Range(0, 30).Select(_ => worker.StatusAsync(_ct)));
         Assert.All(answers, status => Assert.Single(status.Disks));
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_parent_outside_the_folders_the_host_allows_is_never_served()
+    {
+        await using var worker = WorkerUnderTest.Create("vms/disk0.vhdx");
+        Directory.CreateDirectory(worker.File("vms"));
+        Directory.CreateDirectory(worker.File("secret"));
+        await worker.MakeImageAsync(worker.File("secret/base.vhdx"), Size, _ct);
+        await ChildImage.CreateAsync(worker.File("vms/disk0.vhdx"), worker.File("secret/base.vhdx"), null, null, PathMap.Empty, _ct);
+        var folders = new ParentFolders([worker.File("vms")], []);
+        await File.WriteAllBytesAsync(Path.Combine(worker.Config, "folders.json"), JsonSerializer.SerializeToUtf8Bytes(folders, ApiJson.Default.ParentFolders), _ct);
+        worker.Supervise();
+        var disk = await worker.WaitForAsync(disk => disk.Problem is not null, _ct);
+        Assert.Equal(ErrorCode.AccessDenied, disk.Problem!.Code);
+        Assert.Contains(worker.File("secret/base.vhdx"), disk.Problem.Title, StringComparison.Ordinal);
+        Assert.Equal(0, disk.Size);
+        File.Move(worker.File("secret/base.vhdx"), worker.File("vms/base.vhdx"));
+        await worker.WaitForAsync(disk => disk.Size == Size, _ct);
     }
 }

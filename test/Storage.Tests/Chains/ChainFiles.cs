@@ -45,10 +45,12 @@ internal sealed class ChainFiles : IDisposable
     }
 
     /// <summary>Puts one more layer on top and writes into it.</summary>
-    public async Task AddAsync(long? size = null)
+    public Task AddAsync(long? size = null) => AddAsync(new ImageCreateOptions { BlockSize = _extension == "vhdx" ? 1 << 20 : 512 << 10 }, size);
+
+    /// <summary>Puts one more layer of some kind on top and writes into it.</summary>
+    public async Task AddAsync(ImageCreateOptions options, long? size = null)
     {
         var path = File($"layer{Paths.Count}.{_extension}");
-        var options = new ImageCreateOptions { BlockSize = _extension == "vhdx" ? 1 << 20 : 512 << 10 };
         if (Paths.Count == 0)
             await DiskImage.CreateAsync(path, _base, Size, options, None);
         else

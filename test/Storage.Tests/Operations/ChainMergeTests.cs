@@ -2,6 +2,7 @@ using Godwit.Storage.Chains;
 using Godwit.Storage.Formats;
 using Godwit.Storage.Operations;
 using Godwit.Storage.Tests.Chains;
+using Godwit.Testing;
 using Xunit;
 
 namespace Godwit.Storage.Tests.Operations;
@@ -42,7 +43,7 @@ public sealed class ChainMergeTests
     [InlineData("VHD", 3, 1)]
     public async Task A_merge_killed_before_any_step_reads_the_same_and_is_finished_by_the_same_call(string family, int top, int target)
     {
-        foreach (var step in new[] { "copy", "halfway", "relink", "identity", "remove" })
+        foreach (var step in new[] { "copy", "halfway", "metadata", "relink", "identity", "remove" })
         {
             using var files = await ChainFiles.CreateAsync(family, 5, seed: step.Length);
             var merge = await ChainMerge.PlanAsync(files.Leaf, files.Paths[top], files.Paths[target], new ChainOptions(), None);
@@ -52,7 +53,7 @@ public sealed class ChainMergeTests
                 async () => await merge.RunAsync(done => ThrowAt(step == "halfway" && (copied = done.BytesDone) > 0), None));
             if (top < 4)
                 AssertSame(files.Contents[^1], await ChainFiles.ReadAsync(files.Leaf));
-            else if (step is "copy" or "halfway" or "relink" or "identity")
+            else if (step is "copy" or "halfway" or "metadata" or "relink" or "identity")
                 AssertSame(files.Contents[^1], await ChainFiles.ReadAsync(files.Leaf));
             else
                 AssertSame(files.Contents[top], await ChainFiles.ReadAsync(files.Paths[target]));
@@ -83,6 +84,42 @@ public sealed class ChainMergeTests
         var merge = await ChainMerge.PlanAsync(files.Leaf, null, files.Paths[0], new ChainOptions(), None);
         await merge.RunAsync(_ => { }, None);
         AssertSame(files.Contents[^1], await ChainFiles.ReadAsync(files.Paths[0]));
+    }
+
+    [Theory(Timeout = 60_000)]
+    [InlineData(ImageFormat.VhdxFixed)]
+    [InlineData(ImageFormat.VhdxDynamic)]
+    [InlineData(ImageFormat.VhdDynamic)]
+    public async Task A_parent_that_cannot_grow_to_its_child_is_refused_before_anything_is_written(ImageFormat format)
+    {
+        using var folder = new TempFolder();
+        var family = format == ImageFormat.VhdDynamic ? "vhd" : "vhdx";
+        var (parent, child) = (folder.File($"parent.{family}"), folder.File($"child.{family}"));
+        var options = new ImageCreateOptions { BlockSize = 1 << 20 };
+        await DiskImage.CreateAsync(parent, format, 4 << 20, options, None);
+        await ChildImage.CreateAsync(child, parent, 200L << 30, options, PathMap.Empty, None);
+        var before = (File.ReadAllBytes(parent), new FileInfo(child).Length);
+        var error = await Assert.ThrowsAsync<StorageException>(async () => await ChainMerge.PlanAsync(child, null, null, new ChainOptions(), None));
+        Assert.Equal((StorageErrorKind.Unsupported, child), (error.Kind, error.Path));
+        Assert.Contains($"{parent} cannot grow from 4194304 to the 214748364800 bytes", error.Reason, StringComparison.Ordinal);
+        Assert.Contains("godwit disk convert", error.Reason, StringComparison.Ordinal);
+        AssertSame(before.Item1, File.ReadAllBytes(parent));
+        Assert.Equal(before.Length, new FileInfo(child).Length);
+    }
+
+    [Theory(Timeout = 60_000)]
+    [InlineData(2, 0)]
+    [InlineData(1, 0)]
+    public async Task The_target_presents_the_disk_that_the_merged_layer_was(int top, int target)
+    {
+        using var files = await ChainFiles.CreateAsync("VHDX", 2, seed: 24);
+        var id = Guid.NewGuid();
+        for (var layer = 2; layer <= 3; layer++)
+            await files.AddAsync(new ImageCreateOptions { BlockSize = 1 << 20, Identifier = id });
+        await (await ChainMerge.PlanAsync(files.Leaf, files.Paths[top], files.Paths[target], new ChainOptions(), None)).RunAsync(_ => { }, None);
+        var merged = await DiskImage.DescribeAsync(files.Paths[target], None);
+        Assert.Equal(top == 2, merged.Identifier == id);
+        AssertSame(files.Contents[^1], await ChainFiles.ReadAsync(files.Leaf));
     }
 
     [Fact(Timeout = 60_000)]

@@ -33,6 +33,8 @@ internal sealed class CompactRig
 
     public MemoryFile File { get; private set; } = null!;
 
+    public bool IsVhd => _vhd;
+
     public int BlockSize => _vhd ? 512 << 10 : MiB;
 
     /// <summary>Writes blocks in a random order, some of them zeroes, some given away again, so that gaps are left.</summary>
@@ -50,6 +52,32 @@ internal sealed class CompactRig
         rig.File = await rig.FormatAsync();
         await using (var disk = await rig.OpenAsync(rig.File))
             await rig.FillAsync(disk, random);
+        rig.File = rig.File.Reopen();
+        return rig;
+    }
+
+    /// <summary>An image without a block, over a parent of zeroes if it has one.</summary>
+    public static async Task<CompactRig> CreateEmptyAsync(string kind)
+    {
+        var rig = new CompactRig(kind);
+        rig.File = await rig.FormatAsync();
+        return rig;
+    }
+
+    /// <summary>A child that has every block and is like its parent everywhere.</summary>
+    public static async Task<CompactRig> CreateEqualAsync(string kind)
+    {
+        var rig = new CompactRig(kind);
+        new Random(1).NextBytes(rig._parent!);
+        rig.Content = (byte[])rig._parent!.Clone();
+        rig.File = await rig.FormatAsync();
+        await using (var disk = await rig.OpenAsync(rig.File))
+        {
+            // In two parts, so that blocks of a VHDX are partially present to begin with.
+            await rig.WriteAsync(disk, Size / 2, rig.Content[(Size / 2)..]);
+            await rig.WriteAsync(disk, 0, rig.Content[..(Size / 2)]);
+        }
+
         rig.File = rig.File.Reopen();
         return rig;
     }
@@ -102,6 +130,15 @@ internal sealed class CompactRig
         }
     }
 
+    /// <summary>What nobody owns.</summary>
+    public async Task<List<FileRange>> GapsAsync(MemoryFile file)
+    {
+        if (_vhd)
+            return (await VhdExamination.RunAsync(file, VhdxFindings.Strict(file), None)).Sparse!.Layout.Gaps;
+        var image = await VhdxImage.OpenAsync(file, readOnly: true, new VhdxOpenOptions(), VhdxFindings.Collecting(file), None);
+        return image.Layout.Gaps;
+    }
+
     private BlockDevice? Parent() => _parent is null ? null : VhdSample.ParentOf(_parent);
 
     private async Task<MemoryFile> FormatAsync()
@@ -121,7 +158,7 @@ internal sealed class CompactRig
         foreach (var block in blocks)
         {
             var at = block * BlockSize;
-            switch (random.Next(5))
+            switch (random.Next(7))
             {
                 case 0:
                     await WriteAsync(disk, at, new byte[BlockSize]);
@@ -132,7 +169,15 @@ internal sealed class CompactRig
                     Content.AsSpan(at, BlockSize).Clear();
                     break;
                 case 2:
-                    await WriteAsync(disk, at + BlockSize - 4096, CrashHistory.Content(block + 1, at, 4096));
+                    await WriteAsync(disk, at + BlockSize - 12288, CrashHistory.Content(block + 1, at, 12288));
+                    break;
+                case 3:
+                    // Stays, with zeroes inside that somebody has written.
+                    await WriteAsync(disk, at, [.. CrashHistory.Content(block + 1, at, 20480), .. new byte[BlockSize - 20480]]);
+                    break;
+                case 4:
+                    // What the parent has, if there is one.
+                    await WriteAsync(disk, at, Content[at..(at + BlockSize)]);
                     break;
                 default:
                     await WriteAsync(disk, at + 4096, CrashHistory.Content(block + 1, at, 20480));
@@ -141,7 +186,8 @@ internal sealed class CompactRig
         }
     }
 
-    private async Task WriteAsync(BlockDevice disk, int at, byte[] bytes)
+    /// <summary>Writes into the disk and into what it must read as.</summary>
+    public async Task WriteAsync(BlockDevice disk, int at, byte[] bytes)
     {
         await disk.WriteAsync(at, bytes, WriteFlags.None, None);
         bytes.CopyTo(Content, at);

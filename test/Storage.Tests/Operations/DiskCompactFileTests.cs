@@ -34,6 +34,19 @@ public sealed class DiskCompactFileTests : IDisposable
     }
 
     [Fact(Timeout = 60_000)]
+    public async Task A_parent_that_may_be_another_one_is_not_taken_at_its_word()
+    {
+        using var files = await ChainFiles.CreateAsync("VHDX", 2, seed: 51);
+        await using (var disk = await DiskImage.OpenAsync(files.Paths[0], null, readOnly: false, None))
+            await disk.WriteAsync(0, new byte[4096], WriteFlags.None, None);
+        var before = await File.ReadAllBytesAsync(files.Leaf, None);
+        var error = await Assert.ThrowsAsync<StorageException>(async () => await DiskCompact.RunAsync(
+            files.Leaf, new ChainOptions { IgnoreParentMismatch = true }, new CompactOptions(), _ => { }, None));
+        Assert.Equal(StorageErrorKind.ParentMismatch, error.Kind);
+        Assert.True(before.AsSpan().SequenceEqual(await File.ReadAllBytesAsync(files.Leaf, None)));
+    }
+
+    [Fact(Timeout = 60_000)]
     public async Task A_vhdx_whose_unused_space_went_is_another_disk_to_children_elsewhere()
     {
         Assert.SkipUnless(FileSystemImage.CanMake("ext4"), "mke2fs is not installed");

@@ -41,6 +41,70 @@ public sealed class DiskCompactTests
 
     [Theory(Timeout = 60_000)]
     [MemberData(nameof(Kinds))]
+    public async Task Zeroes_inside_a_block_that_stays_become_a_hole(string kind)
+    {
+        var rig = await CompactRig.CreateEmptyAsync(kind);
+        await using (var disk = await rig.OpenAsync(rig.File))
+            await rig.WriteAsync(disk, 0, [.. Enumerable.Repeat((byte)7, 8192), .. new byte[rig.BlockSize - 12288], .. Enumerable.Repeat((byte)7, 4096)]);
+        rig = rig.Reopened();
+        var allocated = rig.File.AllocatedBytes;
+        var result = await rig.CompactAsync(rig.File);
+        Assert.Equal((rig.BlockSize - 12288, 0L), (result.ZeroInside, result.Inside));
+        Assert.InRange(rig.File.AllocatedBytes, 1, allocated - (rig.BlockSize - (16 << 10)));
+        await rig.JudgeAsync(rig.File.Reopen(), kind);
+        Assert.Equal(0, (await rig.CompactAsync(rig.File.Reopen())).ZeroInside);
+    }
+
+    [Theory(Timeout = 60_000)]
+    [InlineData("vhdx-child")]
+    [InlineData("vhd-child")]
+    public async Task Blocks_that_the_parent_has_too_go_and_so_does_the_bitmap_that_none_needs(string kind)
+    {
+        var rig = await CompactRig.CreateEqualAsync(kind);
+        var (empty, before) = (await CompactRig.CreateEmptyAsync(kind), (await LinkageAsync(rig)).ToString());
+        CompactResult told;
+        await using (var disk = await rig.OpenAsync(rig.File.Reopen(readOnly: true)))
+            told = await DiskCompact.RunAsync(disk, ImageFormat.Raw, new CompactOptions { DryRun = true, ZeroesOnly = true }, _ => { }, None);
+        var result = await rig.CompactAsync(rig.File);
+        Assert.Equal((CompactRig.Size, CompactRig.Size), (told.Equal, result.Equal));
+        Assert.Equal(empty.File.Length, result.LengthAfter);
+        await rig.JudgeAsync(rig.File.Reopen(), kind);
+        Assert.Equal(before, (await LinkageAsync(rig)).ToString());
+
+        // One byte that differs keeps its block, and a bitmap can come back.
+        rig = rig.Reopened();
+        await using (var disk = await rig.OpenAsync(rig.File, keepsLinkage: true))
+        {
+            var changed = rig.Content[(2 * rig.BlockSize)..(3 * rig.BlockSize)];
+            changed[^1] ^= 1;
+            await rig.WriteAsync(disk, 2 * rig.BlockSize, changed);
+            await rig.WriteAsync(disk, 4 * rig.BlockSize, [.. changed.AsSpan(0, 512)]);
+        }
+
+        rig = rig.Reopened();
+        Assert.Equal(0, (await rig.CompactAsync(rig.File)).Equal);
+        await rig.JudgeAsync(rig.File.Reopen(), "after a change");
+    }
+
+    [Theory(Timeout = 60_000)]
+    [MemberData(nameof(Kinds))]
+    public async Task Gaps_that_stay_take_no_space_of_the_host(string kind)
+    {
+        for (var seed = 1; seed <= 4; seed++)
+        {
+            var rig = await CompactRig.CreateAsync(kind, seed);
+            await rig.CompactAsync(rig.File);
+            var copy = rig.File.Copy();
+            foreach (var gap in await rig.GapsAsync(copy))
+            {
+                for (var at = (gap.Start + 4095) & -4096; at + 4096 <= Math.Min(gap.End, copy.Length); at += 4096)
+                    Assert.True((await copy.GetExtentAsync(at, 4096, None)).ReadsAsZeroes, $"seed {seed}: {gap} has data at {at}");
+            }
+        }
+    }
+
+    [Theory(Timeout = 60_000)]
+    [MemberData(nameof(Kinds))]
     public async Task A_dry_run_writes_nothing_and_foretells_the_result(string kind)
     {
         var rig = await CompactRig.CreateAsync(kind, 3);
@@ -114,6 +178,9 @@ public sealed class DiskCompactTests
             Assert.Equal(whole.File.Length, rig.File.Length);
         }
     }
+
+    private static async Task<Guid?> LinkageAsync(CompactRig rig) =>
+        rig.IsVhd ? null : (await VhdxDisk.DescribeAsync(rig.File.Reopen(readOnly: true), None)).Linkage;
 
     [Theory(Timeout = 60_000)]
     [InlineData("raw")]

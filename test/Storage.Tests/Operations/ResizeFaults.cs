@@ -122,7 +122,7 @@ public sealed class ResizeFaults
     }
 
     /// <summary>Fails each change of the file in turn, for good from there on, as a broken device does.</summary>
-    private static async Task<int> FailEverywhereAsync(MemoryFile start, Func<FaultyFile, ValueTask> run, Func<MemoryFile, Task> verify)
+    internal static async Task<int> FailEverywhereAsync(MemoryFile start, Func<FaultyFile, ValueTask> run, Func<MemoryFile, Task> verify)
     {
         var failures = 0;
         foreach (var operation in new[]

@@ -9,8 +9,7 @@ namespace Godwit.Storage.Formats.Vhd;
 /// crosses a sector, so a power cut leaves the old one or the new one.</remarks>
 internal sealed class VhdBlockTable
 {
-    private const uint Free = uint.MaxValue;
-    private const int EntriesPerWrite = 16 << 10;
+    private const uint Free = VhdTableEntries.Free;
     private readonly IStorageFile _file;
     private uint[] _entries;
     private long _unmapCount;
@@ -36,27 +35,11 @@ internal sealed class VhdBlockTable
     public long this[long block] => Volatile.Read(ref Volatile.Read(ref _entries)[block]) is var sector && sector != Free ? (long)sector * VhdFormat.Sector : -1;
 
     /// <summary>Reads the entries of the disk's blocks.</summary>
-    /// <exception cref="StorageException">Corrupt: the table is not all there. Unsupported: it would not fit in memory.</exception>
-    public static async ValueTask<VhdBlockTable> LoadAsync(
-        IStorageFile file, VhdDynamicHeader header, long blocks, long end, CancellationToken cancellationToken)
+    public static async ValueTask<VhdBlockTable> LoadAsync(IStorageFile file, VhdTableEntries from, CancellationToken cancellationToken)
     {
-        var offset = (long)header.TableOffset;
-        if (blocks > header.MaxEntries)
-            throw Corrupt($"the disk has {blocks} blocks, the block table only {header.MaxEntries} entries");
-        if (blocks * sizeof(uint) > end - offset)
-            throw Corrupt($"the block table ({blocks} entries at {offset}) reaches past the end at {end}");
-        if (blocks * sizeof(uint) > VhdFormat.MaxTableLength)
-        {
-            throw new StorageException(StorageErrorKind.Unsupported,
-                $"the block table has {blocks} entries because its blocks have only {header.BlockSize} bytes; this version reads 16,777,216",
-                file.Path, offset, "open");
-        }
-
-        var entries = new uint[blocks];
-        await ReadAsync(file, offset, entries, cancellationToken).ConfigureAwait(false);
-        return new VhdBlockTable(file, offset, entries);
-
-        StorageException Corrupt(string reason) => new(StorageErrorKind.Corrupt, reason, file.Path, offset, "open");
+        var entries = new uint[from.Count];
+        await VhdTableEntries.ReadAsync(file, from.Offset, entries, cancellationToken).ConfigureAwait(false);
+        return new VhdBlockTable(file, from.Offset, entries);
     }
 
     /// <summary>The first block from <paramref name="block"/> on that has a place, or <paramref name="end"/>.</summary>
@@ -90,11 +73,11 @@ internal sealed class VhdBlockTable
     /// <summary>Takes the places of neighbouring blocks away, in the file and then in memory.</summary>
     public async ValueTask ClearAsync(long first, long count)
     {
-        var bytes = new byte[Math.Min(count, EntriesPerWrite) * sizeof(uint)];
+        var bytes = new byte[Math.Min(count, VhdTableEntries.PerPiece) * sizeof(uint)];
         bytes.AsSpan().Fill(0xff);
-        for (var block = first; block < first + count; block += EntriesPerWrite)
+        for (var block = first; block < first + count; block += VhdTableEntries.PerPiece)
         {
-            var part = (int)Math.Min(first + count - block, EntriesPerWrite);
+            var part = (int)Math.Min(first + count - block, VhdTableEntries.PerPiece);
             await _file.WriteAsync(EntryOffset(block), bytes.AsMemory(0, part * sizeof(uint)), CancellationToken.None).ConfigureAwait(false);
             for (var index = 0; index < part; index++)
                 Volatile.Write(ref _entries[block + index], Free);
@@ -106,7 +89,7 @@ internal sealed class VhdBlockTable
     public async ValueTask<bool> TryPrepareGrowthAsync(long count, CancellationToken cancellationToken)
     {
         var more = new uint[count - Count];
-        await ReadAsync(_file, EntryOffset(Count), more, cancellationToken).ConfigureAwait(false);
+        await VhdTableEntries.ReadAsync(_file, EntryOffset(Count), more, cancellationToken).ConfigureAwait(false);
         if (more.AsSpan().ContainsAnyExcept(Free, 0u))
             return false;
         if (more.AsSpan().ContainsAnyExcept(Free))
@@ -130,16 +113,4 @@ internal sealed class VhdBlockTable
 
     /// <summary>Where in the file a block's entry is.</summary>
     public long EntryOffset(long block) => Offset + (block * sizeof(uint));
-
-    private static async ValueTask ReadAsync(IStorageFile file, long offset, uint[] entries, CancellationToken cancellationToken)
-    {
-        var buffer = new byte[Math.Min(entries.Length, EntriesPerWrite) * sizeof(uint)];
-        for (var first = 0; first < entries.Length; first += EntriesPerWrite)
-        {
-            var part = buffer.AsMemory(0, Math.Min(EntriesPerWrite, entries.Length - first) * sizeof(uint));
-            await file.ReadAsync(offset + ((long)first * sizeof(uint)), part, cancellationToken).ConfigureAwait(false);
-            for (var index = 0; index < part.Length / sizeof(uint); index++)
-                entries[first + index] = BinaryPrimitives.ReadUInt32BigEndian(part.Span[(index * sizeof(uint))..]);
-        }
-    }
 }

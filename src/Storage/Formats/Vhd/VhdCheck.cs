@@ -18,8 +18,8 @@ public static class VhdCheck
         long present = 0;
         try
         {
-            var image = await VhdImage.OpenAsync(file, findings, cancellationToken).ConfigureAwait(false);
-            if (image.Sparse is VhdSparseImage sparse)
+            var image = await VhdExamination.RunAsync(file, findings, cancellationToken).ConfigureAwait(false);
+            if (image.Sparse is VhdExaminedBlocks sparse)
             {
                 total = sparse.Blocks.Count;
                 present = sparse.Layout.PresentBlocks;
@@ -38,7 +38,7 @@ public static class VhdCheck
         return new CheckReport(findings.All, findings.Errors, findings.Warnings, total, present);
     }
 
-    private static void ReportGaps(VhdSparseImage sparse, VhdxFindings findings)
+    private static void ReportGaps(VhdExaminedBlocks sparse, VhdxFindings findings)
     {
         long free = 0;
         foreach (var gap in sparse.Layout.Gaps)

@@ -11,7 +11,7 @@ internal static class VhdDescription
     {
         var footers = await VhdFooters.ReadAsync(file, VhdxFindings.Strict(file), cancellationToken).ConfigureAwait(false);
         var footer = footers.Current;
-        var size = VhdImage.CheckSize(file, footers);
+        var size = VhdExamination.CheckSize(file, footers);
         var format = footer.Kind switch
         {
             VhdKind.Fixed => ImageFormat.VhdFixed,

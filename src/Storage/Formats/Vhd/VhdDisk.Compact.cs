@@ -11,6 +11,8 @@ public sealed partial class VhdDisk : IPackedDisk, IPunchableDisk
 
     long IPackedDisk.FileLength => _file.Length;
 
+    BlockDevice? IPackedDisk.ParentDevice => _parent;
+
     ValueTask<long> IPackedDisk.NextPlacedAsync(long block, CancellationToken cancellationToken) =>
         ValueTask.FromResult(_table!.NextPresent(block, _table.Count));
 
@@ -39,7 +41,7 @@ public sealed partial class VhdDisk : IPackedDisk, IPunchableDisk
         return true;
     }
 
-    async ValueTask IPackedDisk.DropAsync(IReadOnlyList<long> blocks, CancellationToken cancellationToken)
+    async ValueTask IPackedDisk.DropAsync(IReadOnlyList<DroppedBlock> blocks, CancellationToken cancellationToken)
     {
         using var holder = await _locks.AcquireAsync(0, long.MaxValue, cancellationToken).ConfigureAwait(false);
         for (var next = 0; next < blocks.Count;)
@@ -47,21 +49,21 @@ public sealed partial class VhdDisk : IPackedDisk, IPunchableDisk
             cancellationToken.ThrowIfCancellationRequested();
             _session.ThrowIfOver();
             var first = next++;
-            while (next < blocks.Count && blocks[next] == blocks[next - 1] + 1)
+            while (next < blocks.Count && blocks[next].Block == blocks[next - 1].Block + 1)
                 next++;
-            await UnmapAsync(blocks[first], next - first).ConfigureAwait(false);
+            await UnmapAsync(blocks[first].Block, next - first).ConfigureAwait(false);
         }
     }
 
     /// <remarks>What children record of a VHD does not change with its content.</remarks>
     ValueTask IPackedDisk.ChangeIdentityAsync() => ValueTask.CompletedTask;
 
-    ValueTask<long> IPackedDisk.CountFreeAsync(CancellationToken cancellationToken)
+    async ValueTask<long> IPackedDisk.CountFreeAsync(CancellationToken cancellationToken)
     {
         long free = 0;
-        foreach (var gap in FindGaps())
+        foreach (var gap in await FindGapsAsync(cancellationToken).ConfigureAwait(false))
             free += gap.Length >= _blocks!.PlaceLength ? gap.Length : 0;
-        return ValueTask.FromResult(free);
+        return free;
     }
 
     async ValueTask<long> IPackedDisk.PackAsync(long batchBytes, Action<long, long> progress, CancellationToken cancellationToken)
@@ -73,11 +75,13 @@ public sealed partial class VhdDisk : IPackedDisk, IPunchableDisk
         await _session.EndAsync().ConfigureAwait(false);
         _places!.Forget();
         var packing = new VhdPacking(_file, _blocks!, _table!, _bitmaps!, _session, _tail!.End);
-        await packing.RunAsync(FindGaps(), batchBytes, progress, cancellationToken).ConfigureAwait(false);
+        var gaps = await FindGapsAsync(cancellationToken).ConfigureAwait(false);
+        await packing.RunAsync(gaps, batchBytes, progress, cancellationToken).ConfigureAwait(false);
 
         // Nor may the footer be written into the old place of a block that may still need it.
         await _session.BarrierAsync(0).ConfigureAwait(false);
         await _tail.TrimAsync(VhdRepair.LastUsed(_table!, _blocks!, _metadataEnd)).ConfigureAwait(false);
+        await GapSpace.PunchAsync(_file, await FindGapsAsync(cancellationToken).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
         return packing.Moved;
     }
 
@@ -106,9 +110,11 @@ public sealed partial class VhdDisk : IPackedDisk, IPunchableDisk
         }
     }
 
-    private List<FileRange> FindGaps()
+    private async ValueTask<List<FileRange>> FindGapsAsync(CancellationToken cancellationToken)
     {
         var footers = new VhdFooters(_footers.Current, _tail!.End, IsInPlace: true, HasCopy: true);
-        return VhdLayout.Examine(footers, _header!, _blocks!, _table!, VhdxFindings.Strict(_file)).Gaps;
+        var entries = VhdTableEntries.Of(_file, _header!, _blocks!.Count, _tail.End);
+        var layout = await VhdLayout.ExamineAsync(footers, _header!, _blocks, entries, VhdxFindings.Strict(_file), cancellationToken).ConfigureAwait(false);
+        return layout.Gaps;
     }
 }

@@ -1,6 +1,5 @@
 using Godwit.Storage.Chains;
 using Godwit.Storage.Files;
-using Godwit.Storage.Formats.Vhdx;
 using Godwit.Storage.Locking;
 
 namespace Godwit.Storage.Formats.Vhd;
@@ -77,7 +76,7 @@ public sealed partial class VhdDisk : BlockDevice
     public static async ValueTask<VhdDisk> OpenAsync(IStorageFile file, VhdOpenOptions options, CancellationToken cancellationToken)
     {
         var readOnly = options.ReadOnly || file.IsReadOnly;
-        var image = await VhdImage.OpenAsync(file, VhdxFindings.Strict(file), cancellationToken).ConfigureAwait(false);
+        var image = await VhdImage.OpenAsync(file, cancellationToken).ConfigureAwait(false);
         if (options.Parent is null == (image.Footer.Kind == VhdKind.Differencing))
         {
             throw new StorageException(

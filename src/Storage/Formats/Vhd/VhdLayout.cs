@@ -1,20 +1,25 @@
-using System.Runtime.InteropServices;
 using Godwit.Storage.Formats.Vhdx;
 
 namespace Godwit.Storage.Formats.Vhd;
 
 /// <summary>Who owns which part of the file: checks that nothing overlaps and finds what nobody owns.</summary>
+/// <remarks>The table is read from the file and never as a whole, so that memory does not depend on what the header says.</remarks>
 internal sealed class VhdLayout
 {
+    // 16 MiB. What is not listed is not used.
+    private const int MaxGaps = 1 << 20;
+
     private readonly VhdBlocks _blocks;
-    private readonly VhdBlockTable _table;
+    private readonly VhdTableEntries _table;
     private readonly VhdxFindings _findings;
     private readonly long _end;
     private readonly List<(FileRange Range, string Name, bool IsLocator)> _fixed = [];
     private readonly List<FileRange> _kept = [];
-    private readonly List<ulong> _places = [];
+    private int _nextFixed;
+    private Neighbour _owned;
+    private Neighbour _path;
 
-    private VhdLayout(VhdBlocks blocks, VhdBlockTable table, long end, VhdxFindings findings)
+    private VhdLayout(VhdBlocks blocks, VhdTableEntries table, long end, VhdxFindings findings)
     {
         _blocks = blocks;
         _table = table;
@@ -23,12 +28,12 @@ internal sealed class VhdLayout
     }
 
     /// <summary>Blocks with a place in the file.</summary>
-    public long PresentBlocks => _places.Count;
+    public long PresentBlocks { get; private set; }
 
     /// <summary>Behind everything that is not a block.</summary>
     public long MetadataEnd { get; private set; }
 
-    /// <summary>What nobody owns, in order, up to the footer.</summary>
+    /// <summary>What nobody owns, in order, up to the footer; of a great many gaps only the first ones.</summary>
     public List<FileRange> Gaps { get; } = [];
 
     /// <summary>Examines the whole table.</summary>
@@ -37,13 +42,16 @@ internal sealed class VhdLayout
     /// <param name="blocks">The disk.</param>
     /// <param name="table">The table.</param>
     /// <param name="findings">What is wrong.</param>
-    public static VhdLayout Examine(
-        VhdFooters footers, VhdDynamicHeader header, VhdBlocks blocks, VhdBlockTable table, VhdxFindings findings)
+    /// <param name="cancellationToken">Gives up.</param>
+    public static async ValueTask<VhdLayout> ExamineAsync(
+        VhdFooters footers, VhdDynamicHeader header, VhdBlocks blocks, VhdTableEntries table, VhdxFindings findings, CancellationToken cancellationToken)
     {
         var layout = new VhdLayout(blocks, table, footers.End, findings);
         layout.AddMetadata(footers, header);
-        layout.VisitBlocks();
-        layout.CheckApartAndFindGaps();
+        await table.ForEachPresentAsync(layout.CheckInside, cancellationToken).ConfigureAwait(false);
+        await new VhdPlaceOrder(table, layout.IsInside).VisitAsync(layout.VisitPlace, cancellationToken).ConfigureAwait(false);
+        layout.VisitFixed(long.MaxValue);
+        layout.AddGap(Math.Max(layout._owned.End, layout._path.End), layout._end);
         return layout;
     }
 
@@ -78,65 +86,59 @@ internal sealed class VhdLayout
         _kept.Add(new FileRange((long)locator.Offset, locator.RoomInBytes));
     }
 
-    private void VisitBlocks()
+    private long NeededBy(long block) => _blocks.BitmapLength + _blocks.UsedLength(block);
+
+    private bool IsInside(long block, long place) => place <= _end - NeededBy(block);
+
+    private void CheckInside(long block, long place)
     {
-        for (var block = _table.NextPresent(0, _table.Count); block < _table.Count; block = _table.NextPresent(block + 1, _table.Count))
+        if (!IsInside(block, place))
+            _findings.Error(_table.OffsetOf(block), $"block {block} ({NeededBy(block)} bytes at {place}) reaches past the end of the blocks at {_end}");
+        else if (place > _end - _blocks.PlaceLength)
+            _findings.Information(_table.OffsetOf(block), $"the last block {block} is cut at the end of the file; all bytes of the disk are there");
+    }
+
+    private void VisitPlace(long block, long place)
+    {
+        PresentBlocks++;
+        VisitFixed(place);
+        var range = new FileRange(place, _blocks.PlaceLength);
+        if (Overlapped(range.Start) is Neighbour other)
+            _findings.Report(other.IsLocator ? CheckSeverity.Warning : CheckSeverity.Error, place, $"block {block} at {place} overlaps {other}");
+        Own(range, name: null);
+    }
+
+    /// <summary>Visits what is not a block and begins there or in front of it.</summary>
+    private void VisitFixed(long behind)
+    {
+        for (; _nextFixed < _fixed.Count && _fixed[_nextFixed].Range.Start <= behind; _nextFixed++)
         {
-            var place = _table[block];
-            var needed = _blocks.BitmapLength + _blocks.UsedLength(block);
-            if (place > _end - needed)
+            var (range, name, isLocator) = _fixed[_nextFixed];
+            if (Overlapped(range.Start) is Neighbour other)
             {
-                _findings.Error(_table.EntryOffset(block),
-                    $"block {block} ({needed} bytes at {place}) reaches past the end of the blocks at {_end}");
+                // A path that lies in something else is only a path that cannot be read. Such a one may have pointed behind the end
+                // when the disk was opened last, and a new block has come to lie there.
+                _findings.Report(
+                    isLocator || other.IsLocator ? CheckSeverity.Warning : CheckSeverity.Error, range.Start, $"{name} at {range.Start} overlaps {other}");
+            }
+
+            if (!isLocator)
+            {
+                Own(range, name);
                 continue;
             }
 
-            if (place > _end - _blocks.PlaceLength)
-                _findings.Information(_table.EntryOffset(block), $"the last block {block} is cut at the end of the file; all bytes of the disk are there");
-            _places.Add(((ulong)(place / VhdFormat.Sector) << 32) | (uint)block);
+            AddGap(Math.Max(_owned.End, _path.End), range.Start);
+            _path = range.End > _path.End ? new Neighbour(range.End, name, true) : _path;
         }
-
-        _places.Sort();
     }
 
-    private void CheckApartAndFindGaps()
-    {
-        var places = CollectionsMarshal.AsSpan(_places);
-        var owned = default(Neighbour);
-        var path = default(Neighbour);
-        int nextFixed = 0, nextPlace = 0;
-        while (nextFixed < _fixed.Count || nextPlace < places.Length)
-        {
-            var place = nextPlace < places.Length ? (long)(places[nextPlace] >> 32) * VhdFormat.Sector : long.MaxValue;
-            FileRange range;
-            string? name = null;
-            var isLocator = false;
-            uint block = 0;
-            if (nextFixed < _fixed.Count && _fixed[nextFixed].Range.Start <= place)
-                (range, name, isLocator) = _fixed[nextFixed++];
-            else
-                (range, block) = (new FileRange(place, _blocks.PlaceLength), (uint)places[nextPlace++]);
-            if (range.Start < owned.End || range.Start < path.End)
-                ReportOverlap(range.Start, name ?? $"block {block}", isLocator, range.Start < owned.End ? owned : path);
-            AddGap(Math.Max(owned.End, path.End), range.Start);
-            if (isLocator)
-                path = range.End > path.End ? new Neighbour(range.End, name, true) : path;
-            else
-                owned = range.End > owned.End ? new Neighbour(range.End, name, false) : owned;
-        }
+    private Neighbour? Overlapped(long start) => start < _owned.End ? _owned : start < _path.End ? _path : null;
 
-        AddGap(Math.Max(owned.End, path.End), _end);
-    }
-
-    /// <summary>A path that lies in something else is only a path that cannot be read. Such a one may have pointed behind the end
-    /// when the disk was opened last, and a new block has come to lie there.</summary>
-    private void ReportOverlap(long at, string name, bool isLocator, Neighbour before)
+    private void Own(FileRange range, string? name)
     {
-        var message = $"{name} at {at} overlaps {before.Name ?? "another block"}, which ends at {before.End}";
-        if (isLocator || before.IsLocator)
-            _findings.Warning(at, message);
-        else
-            _findings.Error(at, message);
+        AddGap(Math.Max(_owned.End, _path.End), range.Start);
+        _owned = range.End > _owned.End ? new Neighbour(range.End, name, false) : _owned;
     }
 
     /// <summary>Notes a gap, without the room that is kept for longer paths and more entries.</summary>
@@ -151,10 +153,13 @@ internal sealed class VhdLayout
             }
         }
 
-        if (to > from)
+        if (to > from && Gaps.Count < MaxGaps)
             Gaps.Add(new FileRange(from, to - from));
     }
 
     /// <summary>Who reaches furthest so far; no name for a block.</summary>
-    private readonly record struct Neighbour(long End, string? Name, bool IsLocator);
+    private readonly record struct Neighbour(long End, string? Name, bool IsLocator)
+    {
+        public override string ToString() => $"{Name ?? "another block"}, which ends at {End}";
+    }
 }

@@ -1,6 +1,5 @@
 using Godwit.Storage.Chains;
 using Godwit.Storage.Files;
-using Godwit.Storage.Formats.Vhdx;
 
 namespace Godwit.Storage.Formats.Vhd;
 
@@ -14,7 +13,7 @@ internal static class VhdRelink
 
     public static async ValueTask RunAsync(IStorageFile file, ParentLink parent, string parentName, CancellationToken cancellationToken)
     {
-        var image = await VhdImage.OpenAsync(file, VhdxFindings.Strict(file), cancellationToken).ConfigureAwait(false);
+        var image = await VhdImage.OpenAsync(file, cancellationToken).ConfigureAwait(false);
         if (image.Sparse is not VhdSparseImage sparse || image.Footer.Kind != VhdKind.Differencing)
         {
             throw new StorageException(

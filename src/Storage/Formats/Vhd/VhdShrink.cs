@@ -1,5 +1,4 @@
 using Godwit.Storage.Files;
-using Godwit.Storage.Formats.Vhdx;
 
 namespace Godwit.Storage.Formats.Vhd;
 
@@ -32,7 +31,7 @@ internal static class VhdShrink
     /// <summary>Opens the image as a writer does: with a footer in its place and a copy that agrees.</summary>
     public static async ValueTask<VhdImage> OpenAsync(IStorageFile file, CancellationToken cancellationToken)
     {
-        var image = await VhdImage.OpenAsync(file, VhdxFindings.Strict(file), cancellationToken).ConfigureAwait(false);
+        var image = await VhdImage.OpenAsync(file, cancellationToken).ConfigureAwait(false);
         return await VhdRepair.RunAsync(file, image, cancellationToken).ConfigureAwait(false);
     }
 

@@ -11,20 +11,22 @@ public sealed partial class VhdxDisk : IPackedDisk, IPunchableDisk
 
     long IPackedDisk.FileLength => _file.Length;
 
+    BlockDevice? IPackedDisk.ParentDevice => _parent;
+
     ValueTask<long> IPackedDisk.NextPlacedAsync(long block, CancellationToken cancellationToken) =>
         _table.NextPresentAsync(block, Geometry.BlockCount, cancellationToken);
 
     /// <remarks>The zero state hides the parent.</remarks>
     ValueTask<bool> IPackedDisk.CanDropAsync(long block, CancellationToken cancellationToken) => ValueTask.FromResult(true);
 
-    async ValueTask IPackedDisk.DropAsync(IReadOnlyList<long> blocks, CancellationToken cancellationToken)
+    async ValueTask IPackedDisk.DropAsync(IReadOnlyList<DroppedBlock> blocks, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
         await _session.PrepareAsync(cancellationToken).ConfigureAwait(false);
         using var holder = await _locks.AcquireAsync(0, long.MaxValue, cancellationToken).ConfigureAwait(false);
         var changes = new List<BatChange>(blocks.Count);
-        foreach (var block in blocks)
-            changes.Add(new BatChange(Geometry.EntryOf(block), new BatEntry(BlockState.Zero, 0)));
+        foreach (var (block, showsParent) in blocks)
+            changes.Add(new BatChange(Geometry.EntryOf(block), new BatEntry(showsParent ? BlockState.NotPresent : BlockState.Zero, 0)));
         await UnmapAsync(changes).ConfigureAwait(false);
     }
 
@@ -38,6 +40,7 @@ public sealed partial class VhdxDisk : IPackedDisk, IPunchableDisk
         using var holder = await _locks.AcquireAsync(0, long.MaxValue, cancellationToken).ConfigureAwait(false);
         var packing = new VhdxPacking(_file, _table, _fixedRanges, _session);
         await packing.ReleaseReservedAsync(cancellationToken).ConfigureAwait(false);
+        await packing.ReleaseBitmapsAsync(cancellationToken).ConfigureAwait(false);
 
         // No page of a sector bitmap may wait in the log with a place that is about to change.
         await _session.EndAsync().ConfigureAwait(false);

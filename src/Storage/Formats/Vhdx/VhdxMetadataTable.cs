@@ -8,9 +8,10 @@ namespace Godwit.Storage.Formats.Vhdx;
 internal sealed class VhdxMetadataTable
 {
     private const int EntryLength = 32;
-    private const uint UserFlag = 1;
-    private const uint VirtualDiskFlag = 2;
-    private const uint RequiredFlag = 4;
+    private const uint KnownFlags = VhdxMetadataItem.UserFlag | VhdxMetadataItem.VirtualDiskFlag | VhdxMetadataItem.RequiredFlag;
+
+    // Nobody puts as much there; bounds what a hostile table can make us read.
+    private const long MaxTotal = 16 << 20;
 
     private readonly IStorageFile _file;
     private readonly VhdxRegion _region;
@@ -55,21 +56,40 @@ internal sealed class VhdxMetadataTable
     public ValueTask<byte[]> ReadWholeAsync(Guid id, string name, CancellationToken cancellationToken) =>
         ReadAsync(id, name, (int)(Find(id)?.Length ?? 0), cancellationToken);
 
-    /// <summary>Reads the items that belong to the virtual disk and are not known here.</summary>
-    public async ValueTask<IReadOnlyList<VhdxMetadataItem>> ReadOfVirtualDiskAsync(CancellationToken cancellationToken)
+    /// <summary>Reads every item.</summary>
+    /// <exception cref="StorageException">Unsupported: more than 16 MiB; or the file failed.</exception>
+    public async ValueTask<IReadOnlyList<VhdxMetadataItem>> ReadAllAsync(CancellationToken cancellationToken)
     {
+        if (_items.Sum(static item => item.Length) is > MaxTotal and var total)
+            throw Unsupported($"the metadata items have {total} bytes, more than this version takes along");
         var found = new List<VhdxMetadataItem>();
         foreach (var item in _items)
         {
-            if (!item.IsVirtualDisk || (!item.IsUser && IsKnown(item.Id)))
-                continue;
             var bytes = new byte[item.Length];
             if (bytes.Length > 0)
                 await _file.ReadAsync(_region.Offset + item.Offset, bytes, cancellationToken).ConfigureAwait(false);
-            found.Add(new VhdxMetadataItem(item.Id, item.IsUser, bytes));
+            found.Add(new VhdxMetadataItem(item.Id, item.Flags, bytes));
         }
 
         return found;
+    }
+
+    /// <summary>Reads the items that belong to the virtual disk and are not known here.</summary>
+    public async ValueTask<IReadOnlyList<VhdxMetadataItem>> ReadOfVirtualDiskAsync(CancellationToken cancellationToken)
+    {
+        var all = await ReadAllAsync(cancellationToken).ConfigureAwait(false);
+        return [.. all.Where(static item => item is { IsVirtualDisk: true, IsForeign: true })];
+    }
+
+    /// <summary>A region's table and items, as for a new file.</summary>
+    public static byte[] ToBytes(IReadOnlyCollection<VhdxMetadataItem> items)
+    {
+        var bytes = new byte[VhdxFormat.MetadataTableLength + items.Sum(static item => item.Bytes.Length)];
+        VhdxFormat.MetadataSignature.CopyTo(bytes);
+        var writer = new Writer(bytes);
+        foreach (var item in items)
+            writer.Add(item);
+        return bytes;
     }
 
     /// <summary>Where in the file the table's line about an item starts, and the line as it must be for another content.</summary>
@@ -113,7 +133,8 @@ internal sealed class VhdxMetadataTable
 
     public StorageException Unsupported(string reason) => new(StorageErrorKind.Unsupported, reason, _file.Path, _region.Offset, "open");
 
-    private static bool IsKnown(Guid id) =>
+    /// <summary>A system item that this version understands.</summary>
+    public static bool IsKnown(Guid id) =>
         id == VhdxFormat.FileParametersItem || id == VhdxFormat.VirtualDiskSizeItem || id == VhdxFormat.VirtualDiskIdItem
         || id == VhdxFormat.LogicalSectorSizeItem || id == VhdxFormat.PhysicalSectorSizeItem || id == VhdxFormat.ParentLocatorItem;
 
@@ -124,9 +145,8 @@ internal sealed class VhdxMetadataTable
             new Guid(entry[..16]),
             BinaryPrimitives.ReadUInt32LittleEndian(entry[16..]),
             BinaryPrimitives.ReadUInt32LittleEndian(entry[20..]),
-            (flags & UserFlag) != 0,
-            (flags & VirtualDiskFlag) != 0);
-        if ((flags & RequiredFlag) != 0 && (item.IsUser || !IsKnown(item.Id)))
+            flags & KnownFlags);
+        if ((flags & VhdxMetadataItem.RequiredFlag) != 0 && (item.IsUser || !IsKnown(item.Id)))
             throw Unsupported($"the file needs a metadata item this version does not know ({item.Id})");
         if (item.Length > VhdxFormat.MaxMetadataItemLength)
             throw Corrupt($"the metadata item {item.Id} has {item.Length} bytes, more than 1 MiB");
@@ -158,8 +178,10 @@ internal sealed class VhdxMetadataTable
         return null;
     }
 
-    private readonly record struct Item(Guid Id, long Offset, long Length, bool IsUser, bool IsVirtualDisk)
+    private readonly record struct Item(Guid Id, long Offset, long Length, uint Flags)
     {
+        public bool IsUser => (Flags & VhdxMetadataItem.UserFlag) != 0;
+
         public long End => Offset + Length;
     }
 
@@ -173,11 +195,10 @@ internal sealed class VhdxMetadataTable
 
         /// <summary>Adds a required system item and returns its bytes to be filled in.</summary>
         public Span<byte> Add(Guid id, int length, bool ofVirtualDisk) =>
-            Add(id, length, RequiredFlag | (ofVirtualDisk ? VirtualDiskFlag : 0));
+            Add(id, length, VhdxMetadataItem.RequiredFlag | (ofVirtualDisk ? VhdxMetadataItem.VirtualDiskFlag : 0));
 
-        /// <summary>Adds an item of the virtual disk as another image has it.</summary>
-        public void Add(VhdxMetadataItem item) =>
-            item.Bytes.CopyTo(Add(item.Id, item.Bytes.Length, VirtualDiskFlag | (item.IsUser ? UserFlag : 0)));
+        /// <summary>Adds an item as another image has it.</summary>
+        public void Add(VhdxMetadataItem item) => item.Bytes.CopyTo(Add(item.Id, item.Bytes.Length, item.Flags));
 
         private Span<byte> Add(Guid id, int length, uint flags)
         {

@@ -55,12 +55,48 @@ internal sealed class VhdxPacking(
         while (await MoveLastAsync(moves, progress, cancellationToken).ConfigureAwait(false))
             cancellationToken.ThrowIfCancellationRequested();
         await moves.CompleteAsync().ConfigureAwait(false);
+        await PunchGapsAsync(cancellationToken).ConfigureAwait(false);
         var end = Math.Max(_claims.LastEnd(), VhdxFormat.HeaderSectionEnd);
         if (end < file.Length)
         {
             await session.PrepareAsync(CancellationToken.None).ConfigureAwait(false);
             await session.CutAsync(end).ConfigureAwait(false);
         }
+    }
+
+    /// <summary>Takes the sector bitmaps away that no block needs: only those of partially present ones are ever asked ([MS-VHDX] 2.5.1.2).
+    /// Who makes a block partially present again sets all of its bits.</summary>
+    public async ValueTask ReleaseBitmapsAsync(CancellationToken cancellationToken)
+    {
+        var needed = new HashSet<long>();
+        var present = new List<long>();
+        await table.ForEachUsedAsync(
+            (index, entry) =>
+            {
+                if (_geometry.IsBitmapEntry(index) && entry.IsPresent)
+                    present.Add(index);
+                else if (entry.State == BlockState.PartiallyPresent && !_geometry.IsBitmapEntry(index) && !_geometry.IsBehindEnd(index))
+                    needed.Add(_geometry.BitmapEntryOf(index / (_geometry.ChunkRatio + 1)));
+            },
+            cancellationToken).ConfigureAwait(false);
+        foreach (var unneeded in present.Where(index => !needed.Contains(index)).Chunk(ChangesPerCommit))
+        {
+            await session.PrepareAsync(cancellationToken).ConfigureAwait(false);
+            await session.CommitAsync([.. unneeded.Select(static index => new BatChange(index, default))]).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>The places that were left are stable as nobody's by now.</summary>
+    private async ValueTask PunchGapsAsync(CancellationToken cancellationToken)
+    {
+        var gaps = new List<FileRange>();
+        for (var gap = _claims.NextGap(0, file.Length); gap.Length > 0; gap = _claims.NextGap(gap.End, file.Length))
+            gaps.Add(gap);
+        if (gaps.Count == 0)
+            return;
+        await session.PrepareAsync(cancellationToken).ConfigureAwait(false);
+        await GapSpace.PunchAsync(file, gaps, cancellationToken).ConfigureAwait(false);
+        session.Changed();
     }
 
     private BatEntry Released(long index, BatEntry entry)

@@ -3,9 +3,7 @@ using Godwit.Storage.Files;
 namespace Godwit.Storage.Formats.Vhdx;
 
 /// <summary>Makes room for the entries of a larger disk in the block allocation table, by moving the table where it must. Offline.</summary>
-/// <remarks>[MS-VHDX] 2.2.3: two copies of the region table, either will do. The new place is complete and stable before the copy that
-/// does not rule names it, and that one is stable before the other is written: at every moment a valid copy names a complete
-/// table. Both places hold the same entries until both copies are stable.</remarks>
+/// <remarks><see cref="VhdxRegionMove"/>: both places hold the same entries.</remarks>
 internal static class VhdxTableRoom
 {
     private const int CopyLength = 1 << 20;
@@ -29,27 +27,13 @@ internal static class VhdxTableRoom
         var grown = image.Table.Geometry.Resized(length);
         if (grown.EntryCount <= image.Regions.Bat.Length / sizeof(ulong))
             return;
-        var oldLength = file.Length;
-        var place = image.Regions.Bat with { Offset = VhdxFormat.AlignUp(oldLength, VhdxFormat.MiB), Length = grown.TableLength };
-        try
-        {
-            await CopyAsync(image, place, cancellationToken).ConfigureAwait(false);
-        }
-        catch (Exception cause) when (cause is StorageException or OperationCanceledException)
-        {
-            await file.SetLengthAsync(oldLength, CancellationToken.None).ConfigureAwait(false);
-            throw;
-        }
-
-        await NameAsync(image, place).ConfigureAwait(false);
-        await file.PunchHoleAsync(image.Regions.Bat.Offset, image.Regions.Bat.Length, CancellationToken.None).ConfigureAwait(false);
-        await file.FlushAsync(CancellationToken.None).ConfigureAwait(false);
+        await VhdxRegionMove.RunAsync(
+            file, image.Headers, image.Regions, image.Regions.Bat, grown.TableLength, place => CopyAsync(image, place, cancellationToken)).ConfigureAwait(false);
     }
 
-    private static async ValueTask CopyAsync(VhdxImage image, VhdxRegion place, CancellationToken cancellationToken)
+    private static async ValueTask CopyAsync(VhdxImage image, long place, CancellationToken cancellationToken)
     {
         var (file, old) = (image.File, image.Regions.Bat);
-        await file.SetLengthAsync(place.End, cancellationToken).ConfigureAwait(false);
         var length = VhdxFormat.AlignUp(image.Table.Geometry.EntryCount * sizeof(ulong), VhdxFormat.PageSize);
         var buffer = new byte[CopyLength];
         for (long at = 0; at < length;)
@@ -59,21 +43,10 @@ internal static class VhdxTableRoom
             {
                 var part = buffer.AsMemory(0, (int)run.Length);
                 await file.ReadAsync(old.Offset + at, part, cancellationToken).ConfigureAwait(false);
-                await file.WriteAsync(place.Offset + at, part, cancellationToken).ConfigureAwait(false);
+                await file.WriteAsync(place + at, part, cancellationToken).ConfigureAwait(false);
             }
 
             at += run.Length;
         }
-
-        await file.FlushAsync(cancellationToken).ConfigureAwait(false);
-    }
-
-    private static async ValueTask NameAsync(VhdxImage image, VhdxRegion place)
-    {
-        var file = image.File;
-        var header = image.Headers.Current with { FileWriteGuid = Guid.NewGuid() };
-        await image.Headers.UpdateAsync(header, both: true, () => file.FlushAsync(CancellationToken.None)).ConfigureAwait(false);
-        VhdxRegion[] regions = [.. image.Regions.Regions.Select(region => region.Id == place.Id ? place : region)];
-        await image.Regions.ReplaceAsync(file, regions).ConfigureAwait(false);
     }
 }
