@@ -43,7 +43,7 @@ public sealed class DiskCompactFileTests : IDisposable
         var error = await Assert.ThrowsAsync<StorageException>(async () => await DiskCompact.RunAsync(
             files.Leaf, new ChainOptions { IgnoreParentMismatch = true }, new CompactOptions(), _ => { }, None));
         Assert.Equal(StorageErrorKind.ParentMismatch, error.Kind);
-        Assert.True(before.AsSpan().SequenceEqual(await File.ReadAllBytesAsync(files.Leaf, None)));
+        Assert.Equal(before, await File.ReadAllBytesAsync(files.Leaf, None));
     }
 
     [Fact(Timeout = 60_000)]
