@@ -38,7 +38,7 @@ internal sealed class ConvertSource : IAsyncDisposable
     /// <summary>Opens a file for reading.</summary>
     public static async Task<ConvertSource> OpenAsync(string path, ConvertFormat? format, CancellationToken cancellationToken)
     {
-        var foreign = format is { Own: null } ? format.Word : format is null ? await ForeignSignatures.DetectAsync(path, cancellationToken) : null;
+        var foreign = format is { Own: null } ? format.Word : format is null ? await ForeignImages.DetectAsync(path, cancellationToken) : null;
         if (foreign is not null)
         {
             var export = await ForeignSource.OpenAsync(path, foreign, cancellationToken);

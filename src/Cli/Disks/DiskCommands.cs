@@ -21,9 +21,9 @@ internal static class DiskCommands
         DiskRepair.Create(shell, global),
         DiskMap.Create(shell, global),
         DiskMerge.Create(shell, global),
-        DiskRebase.Create(shell, global),
+        DiskParentChange.CreateRebase(shell, global),
         DiskResizing.Create(shell, global),
-        DiskSetParent.Create(shell, global),
+        DiskParentChange.CreateSetParent(shell, global),
         DiskCompaction.Create(shell, global),
     };
 

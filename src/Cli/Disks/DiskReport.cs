@@ -29,6 +29,9 @@ internal sealed record DiskReport(
 
     /// <summary>Why the chain cannot be followed.</summary>
     public string? ChainProblem { get; init; }
+
+    /// <summary>What else a person should know about the chain: paths to a parent that are out of date.</summary>
+    public IReadOnlyList<string>? Notes { get; init; }
 }
 
 /// <summary>What a differencing image says about its parent.</summary>

@@ -43,7 +43,12 @@ internal static class DiskShow
             try
             {
                 var chain = await DiskChain.DescribeAsync(path, options, cancellationToken);
-                report = report with { Chain = [.. chain.Select(layer => Report(layer.Path, layer.Description))] };
+                report = report with
+                {
+                    Chain = [.. chain.Select(layer => Report(layer.Path, layer.Description))],
+                    Notes = RecordedPaths.Judge(chain, options.Paths) is { Count: > 0 } stale
+                        ? [.. stale.Select(one => $"{one.Path}: {one.Finding.Message}")] : null,
+                };
             }
             catch (StorageException e)
             {
@@ -88,6 +93,8 @@ internal static class DiskShow
         fields.Write(session.Shell.Out);
         if (report.Chain is { } chain)
             WriteTree(session, chain);
+        foreach (var note in report.Notes ?? [])
+            session.Talk.Say($"note: {Printable.From(note)}");
     }
 
     private static void WriteTree(Session session, IReadOnlyList<DiskReport> chain)

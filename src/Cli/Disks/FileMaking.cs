@@ -26,12 +26,29 @@ internal sealed class FileMaking(
     public async Task<byte[]?> RunAsync(
         BlockDevice source, string target, bool restart, bool verify, CancellationToken cancellationToken)
     {
+        return await RunAsync(
+            session, plan, target, restart,
+            async file =>
+            {
+                await FillAsync(source, file, cancellationToken);
+                return verify ? await VerifyAsync(source, file.Path, cancellationToken) : null;
+            });
+    }
+
+    /// <summary>Makes a file in any way: it gets its name when it is whole, and goes when that fails.</summary>
+    /// <param name="session">The command.</param>
+    /// <param name="plan">What is made from what.</param>
+    /// <param name="target">Its name; must not exist.</param>
+    /// <param name="restart">Does not go on with an unfinished one.</param>
+    /// <param name="fill">Fills the unfinished file, flushed and closed at the end.</param>
+    /// <returns>What <paramref name="fill"/> answers.</returns>
+    public static async Task<T> RunAsync<T>(Session session, CopyPlan plan, string target, bool restart, Func<UnfinishedFile, Task<T>> fill)
+    {
         var file = await UnfinishedFile.BeginAsync(target, plan, restart);
-        byte[]? hash;
+        T result;
         try
         {
-            await FillAsync(source, file, cancellationToken);
-            hash = verify ? await VerifyAsync(source, file.Path, cancellationToken) : null;
+            result = await fill(file);
             file.Complete();
         }
         catch (Exception e) when (e is not StorageException { Kind: StorageErrorKind.InUse })
@@ -42,7 +59,7 @@ internal sealed class FileMaking(
         }
 
         session.Talk.EndProgress();
-        return hash;
+        return result;
     }
 
     /// <summary>Hashes what was read and what was made of it.</summary>

@@ -14,7 +14,8 @@ public static class ChainCheck
     /// <param name="path">The image.</param>
     /// <param name="options">How to find parents; always for reading only.</param>
     /// <param name="cancellationToken">Gives up.</param>
-    /// <returns>A report for each layer; a parent that is missing or is another one is an error of its child.</returns>
+    /// <returns>A report for each layer; a parent that is missing or is another one is an error of its child, and paths to it that
+    /// are out of date are a remark or a warning.</returns>
     /// <exception cref="StorageException">The image could not be opened or read.</exception>
     public static async ValueTask<IReadOnlyList<LayerReport>> RunAsync(
         string path, ChainOptions options, CancellationToken cancellationToken)
@@ -22,10 +23,12 @@ public static class ChainCheck
         var reports = new List<LayerReport>();
         var paths = new List<string> { Path.GetFullPath(path) };
         StorageException? broken = null;
+        IReadOnlyList<(string Path, CheckFinding Finding)> stale = [];
         try
         {
             var layers = await DiskChain.DescribeAsync(path, options, cancellationToken).ConfigureAwait(false);
             paths = [.. layers.Select(layer => layer.Path)];
+            stale = RecordedPaths.Judge(layers, options.Paths);
         }
         catch (StorageException failure) when (IsOfTheChain(failure))
         {
@@ -37,6 +40,7 @@ public static class ChainCheck
         {
             var format = index == 0 ? options.Format : null;
             var report = await DiskImage.CheckAsync(paths[index], format, cancellationToken).ConfigureAwait(false);
+            report = stale.Where(one => one.Path == paths[index]).Aggregate(report, static (all, one) => With(all, one.Finding));
             reports.Add(new LayerReport(paths[index], broken?.Path == paths[index] ? With(report, broken) : report));
         }
 
@@ -71,7 +75,13 @@ public static class ChainCheck
         // What the check of the file itself says already is not said twice.
         if (report.Findings.Any(finding => finding.Message == broken.Reason))
             return report;
-        var finding = new CheckFinding(CheckSeverity.Error, broken.Offset, broken.Reason);
-        return report with { Findings = [.. report.Findings, finding], Errors = report.Errors + 1 };
+        return With(report, new CheckFinding(CheckSeverity.Error, broken.Offset, broken.Reason));
     }
+
+    private static CheckReport With(CheckReport report, CheckFinding finding) => report with
+    {
+        Findings = [.. report.Findings, finding],
+        Errors = report.Errors + (finding.Severity == CheckSeverity.Error ? 1 : 0),
+        Warnings = report.Warnings + (finding.Severity == CheckSeverity.Warning ? 1 : 0),
+    };
 }

@@ -46,7 +46,7 @@ internal static class ParentSearch
         Places(childPath, link, map).Select(CaselessPath.Find).OfType<string>();
 
     /// <summary>Reads a path as the child's system meant it; null when this computer does not know its drive or share.</summary>
-    private static string? Resolve(ParentPath path, string folder, PathMap map) => path.Kind switch
+    public static string? Resolve(ParentPath path, string folder, PathMap map) => path.Kind switch
     {
         ParentPathKind.Relative => map.Translate(path.Text) ?? Path.Combine(folder, path.Text.Replace('\\', '/')),
         ParentPathKind.Volume => map.Translate(path.Text),

@@ -10,6 +10,8 @@ internal static class VhdxRegionRepair
     /// <returns>The table, or null when it must be right before anything else can be looked at.</returns>
     public static async ValueTask<VhdxRegionTable?> RunAsync(RepairWork work, VhdxHeader header, CancellationToken cancellationToken)
     {
+        if (!await LengthenCutTableAsync(work, cancellationToken).ConfigureAwait(false))
+            return null;
         var first = await ReadAsync(work, header, VhdxFormat.FirstRegionTableOffset, cancellationToken).ConfigureAwait(false);
         var second = await ReadAsync(work, header, VhdxFormat.SecondRegionTableOffset, cancellationToken).ConfigureAwait(false);
         if (first.Table is null && second.Table is null)
@@ -29,6 +31,33 @@ internal static class VhdxRegionRepair
         }
 
         return first.Table;
+    }
+
+    /// <summary>A file that ends inside its block table gets the rest of it back, empty: a table that was moved when the disk grew stands
+    /// behind the blocks, and those whose entries are left are all there. What is lost with the others is the table's to say.</summary>
+    /// <returns>False when that is needed and not permitted.</returns>
+    private static async ValueTask<bool> LengthenCutTableAsync(RepairWork work, CancellationToken cancellationToken)
+    {
+        var bytes = new byte[VhdxFormat.RegionTableLength];
+        foreach (var offset in (long[])[VhdxFormat.FirstRegionTableOffset, VhdxFormat.SecondRegionTableOffset])
+        {
+            await work.File.ReadAsync(offset, bytes, cancellationToken).ConfigureAwait(false);
+            if (VhdxRegionTable.ProblemOf(bytes) is not null)
+                continue;
+            if (VhdxRegionTable.FindCut(bytes, VhdxFormat.BatRegion, work.DataEnd) is not VhdxRegion bat)
+                return true;
+            if (!work.MayGiveUp(work.DataEnd,
+                $"the file ends at {work.DataEnd}, inside its block allocation table ({bat.Length} bytes at {bat.Offset})",
+                "the rest of the table becomes empty; what is lost by that is listed next"))
+            {
+                return false;
+            }
+
+            await work.File.SetLengthAsync(Math.Max(work.File.Length, bat.End), cancellationToken).ConfigureAwait(false);
+            return true;
+        }
+
+        return true;
     }
 
     private static async ValueTask<Found> ReadAsync(RepairWork work, VhdxHeader header, long offset, CancellationToken cancellationToken)

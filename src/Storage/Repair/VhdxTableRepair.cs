@@ -19,6 +19,7 @@ internal sealed class VhdxTableRepair
     private readonly RangeSet _contested = new();
     private readonly HashSet<long> _losers = [];
     private bool _hasPartial;
+    private long _blocks;
     private long _grownEnd;
 
     public VhdxTableRepair(RepairWork work, VhdxHeader header, VhdxRegionTable regions, VhdxGeometry geometry)
@@ -47,6 +48,8 @@ internal sealed class VhdxTableRepair
             return false;
         }
 
+        if (_region.End > _work.DataEnd)
+            await NoteCutTableAsync(cancellationToken).ConfigureAwait(false);
         var pages = new VhdxTablePages(_work.File, _region.Offset, _geometry);
         await pages.ForEachAsync(Visit, static () => false, cancellationToken).ConfigureAwait(false);
         if (_hasPartial)
@@ -57,7 +60,29 @@ internal sealed class VhdxTableRepair
             await _work.File.SetLengthAsync(VhdxFormat.AlignUp(_grownEnd, VhdxFormat.MiB), cancellationToken).ConfigureAwait(false);
         foreach (var problem in _problems.Values)
             problem.Tell(_work);
-        return true;
+        if (_region.End <= _work.DataEnd || _blocks > 0)
+            return true;
+        _work.Abandon(_work.DataEnd,
+            $"the file ends at {_work.DataEnd}, inside its block allocation table, and no block that the rest of it names is in the file",
+            "nothing of the disk is in this file: take it from a backup or from another copy");
+        return false;
+    }
+
+    /// <summary>Whatever stood in the entries behind the cut, its blocks have no place any more.</summary>
+    private async ValueTask NoteCutTableAsync(CancellationToken cancellationToken)
+    {
+        var first = (_work.DataEnd - _region.Offset) / sizeof(ulong);
+        if (first >= _geometry.EntryCount)
+            return;
+
+        // Of the entry at the cut only a part is there, which is none.
+        await _work.File.WriteAsync(_region.Offset + (first * sizeof(ulong)), new byte[sizeof(ulong)], cancellationToken).ConfigureAwait(false);
+        var from = _geometry.IsBitmapEntry(first) ? first + 1 : first;
+        if (_geometry.IsBehindEnd(from) || from >= _geometry.EntryCount)
+            return;
+        var problem = Problem("cuttable", from, "{0} and all behind it were behind the cut", $"their blocks are lost, if they had a place: {Gone}", isLoss: true);
+        var start = _geometry.StartOf(_geometry.BlockOf(from));
+        problem.Lost.Add(start, _geometry.DiskSize - start);
     }
 
     private ulong Visit(long index, BatEntry entry)
@@ -133,6 +158,7 @@ internal sealed class VhdxTableRepair
             _grownEnd = Math.Max(_grownEnd, entry.Offset + _geometry.BlockSize);
         }
 
+        _blocks++;
         _hasPartial |= entry.State == BlockState.PartiallyPresent;
         UsedEnd = Math.Max(UsedEnd, entry.Offset + _geometry.BlockSize);
         return entry.Raw;

@@ -48,6 +48,18 @@ public sealed class LocalFoldersTests : IDisposable
     }
 
     [Fact]
+    public void Parents_of_disks_may_be_where_disks_may_be()
+    {
+        var state = Path.Combine(_folder, "state");
+        var everywhere = new LocalFolders([state], []).ForParents;
+        Assert.Empty(everywhere.Roots);
+        Assert.Superset(new HashSet<string> { state, "/etc", "/proc" }, everywhere.Except.ToHashSet());
+        var narrow = new LocalFolders([state], [_folder]).ForParents;
+        Assert.Equal([_folder], narrow.Roots);
+        Assert.Equal([state], narrow.Except);
+    }
+
+    [Fact]
     public void Given_roots_narrow_what_is_allowed_and_own_folders_never_are()
     {
         var folders = new LocalFolders([Path.Combine(_folder, "state")], [_folder, "/dev"]);

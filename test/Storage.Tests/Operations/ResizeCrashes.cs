@@ -67,7 +67,7 @@ public sealed class ResizeCrashes
     }
 
     [Theory(Timeout = 120_000)]
-    [InlineData(ImageFormat.VhdDynamic, 64, 200)]
+    [InlineData(ImageFormat.VhdDynamic, 64, 300)]
     [InlineData(ImageFormat.VhdDynamic, 64, 2000)]
     [InlineData(ImageFormat.VhdDifferencing, 64, 2000)]
     [InlineData(ImageFormat.VhdxDynamic, 131_000, 132_000)]

@@ -16,29 +16,16 @@ internal sealed class ForeignTarget(Session session, CopyPlan plan, string forma
 {
     /// <summary>Makes the file; one that a killed process left is made anew.</summary>
     /// <returns>The hash of both, when asked for.</returns>
-    public async Task<byte[]?> WriteAsync(
-        BlockDevice source, string target, bool restart, bool verify, CancellationToken cancellationToken)
-    {
-        var file = await UnfinishedFile.BeginAsync(target, plan, restart);
-        byte[]? hash;
-        try
-        {
-            await ConvertAsync(source, file.Path, cancellationToken);
-            await using (var written = LocalFile.Open(file.Path, readOnly: false))
-                await written.FlushAsync(cancellationToken);
-            hash = verify ? await VerifyAsync(source, file.Path, cancellationToken) : null;
-            file.Complete();
-        }
-        catch (Exception e) when (e is not StorageException { Kind: StorageErrorKind.InUse })
-        {
-            session.Talk.EndProgress();
-            file.Discard();
-            throw;
-        }
-
-        session.Talk.EndProgress();
-        return hash;
-    }
+    public Task<byte[]?> WriteAsync(BlockDevice source, string target, bool restart, bool verify, CancellationToken cancellationToken) =>
+        FileMaking.RunAsync(
+            session, plan, target, restart,
+            async file =>
+            {
+                await ConvertAsync(source, file.Path, cancellationToken);
+                await using (var written = LocalFile.Open(file.Path, readOnly: false))
+                    await written.FlushAsync(cancellationToken);
+                return verify ? await VerifyAsync(source, file.Path, cancellationToken) : null;
+            });
 
     private async Task ConvertAsync(BlockDevice source, string path, CancellationToken cancellationToken)
     {

@@ -85,21 +85,16 @@ internal sealed class VhdBlockTable
         }
     }
 
-    /// <summary>Whether the file's next entries, up to so many, are free or not written yet.</summary>
-    public async ValueTask<bool> TryPrepareGrowthAsync(long count, CancellationToken cancellationToken)
+    /// <summary>Makes the file's next entries, up to so many, free ones. Nobody owns their place; what is there may be an old footer.</summary>
+    public async ValueTask PrepareGrowthAsync(long count, CancellationToken cancellationToken)
     {
         var more = new uint[count - Count];
         await VhdTableEntries.ReadAsync(_file, EntryOffset(Count), more, cancellationToken).ConfigureAwait(false);
-        if (more.AsSpan().ContainsAnyExcept(Free, 0u))
-            return false;
-        if (more.AsSpan().ContainsAnyExcept(Free))
-        {
-            var bytes = new byte[more.Length * sizeof(uint)];
-            bytes.AsSpan().Fill(0xff);
-            await _file.WriteAsync(EntryOffset(Count), bytes, cancellationToken).ConfigureAwait(false);
-        }
-
-        return true;
+        if (!more.AsSpan().ContainsAnyExcept(Free))
+            return;
+        var bytes = new byte[more.Length * sizeof(uint)];
+        bytes.AsSpan().Fill(0xff);
+        await _file.WriteAsync(EntryOffset(Count), bytes, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Makes room for a larger disk; the new blocks have no place.</summary>

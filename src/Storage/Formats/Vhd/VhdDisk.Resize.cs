@@ -40,14 +40,14 @@ public sealed partial class VhdDisk
     private async ValueTask PrepareTableAsync(VhdBlocks grown, CancellationToken cancellationToken)
     {
         var end = VhdFormat.AlignUp(_table!.EntryOffset(grown.Count), VhdFormat.Sector);
-        if (grown.Count * sizeof(uint) > VhdFormat.MaxTableLength || !IsTableRoom(end)
-            || !await _table.TryPrepareGrowthAsync(grown.Count, cancellationToken).ConfigureAwait(false))
+        if (grown.Count * sizeof(uint) > VhdFormat.MaxTableLength || !IsTableRoom(end))
         {
             throw CannotGrow(StorageErrorKind.Unsupported,
                 $"{grown.DiskSize} bytes need {grown.Count} entries of the block table, and behind its {_table.Count} there is no room for more; "
                 + "copy the disk to a new, larger one");
         }
 
+        await _table.PrepareGrowthAsync(grown.Count, cancellationToken).ConfigureAwait(false);
         _session.Changed();
         if (grown.Count <= _header!.MaxEntries)
             return;
@@ -57,11 +57,11 @@ public sealed partial class VhdDisk
         _header = header;
     }
 
-    /// <summary>Nobody is between the table and there.</summary>
+    /// <summary>Nobody is between the table and there, and no block will be put there.</summary>
     private bool IsTableRoom(long end)
     {
         var start = _table!.Offset;
-        if (end > _tail!.End)
+        if (end > _tail!.End || _places!.MayUse(start, end))
             return false;
         for (var block = _table.NextPresent(0, _table.Count); block < _table.Count; block = _table.NextPresent(block + 1, _table.Count))
         {

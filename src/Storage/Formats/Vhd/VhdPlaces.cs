@@ -21,6 +21,7 @@ internal sealed class VhdPlaces(IStorageFile file, VhdBlocks blocks, bool hasPar
     private readonly Queue<FileRange> _stale = new();
     private readonly Queue<FileRange> _punched = new();
     private readonly Stack<FileRange> _clean = new();
+    private readonly List<FileRange> _inWork = [];
     private long _freedEver;
     private long _staleEver;
     private long _punchedEver;
@@ -93,6 +94,13 @@ internal sealed class VhdPlaces(IStorageFile file, VhdBlocks blocks, bool hasPar
         }
     }
 
+    /// <summary>Whether a part of the file is, or is about to be, a free place. Nothing else may be put there.</summary>
+    public bool MayUse(long start, long end)
+    {
+        lock (_gate)
+            return _freed.Concat(_stale).Concat(_punched).Concat(_clean).Concat(_inWork).Any(range => range.Start < end && range.End > start);
+    }
+
     /// <summary>Takes back the place of a block whose entry has just been cleared.</summary>
     public void Free(long place)
     {
@@ -139,29 +147,35 @@ internal sealed class VhdPlaces(IStorageFile file, VhdBlocks blocks, bool hasPar
         while (limit > 0 && TakeStale(limit) is FileRange range)
         {
             limit -= range.Length;
-            try
-            {
-                await file.PunchHoleAsync(range.Start, Math.Min(range.Length, file.Length - range.Start), CancellationToken.None).ConfigureAwait(false);
-                if (reuse)
-                    await PrepareAsync(range).ConfigureAwait(false);
-            }
-            catch (StorageException)
-            {
-                // Only free space is concerned: it stays unused until the next open, nothing else is lost.
-                continue;
-            }
-
-            any = true;
-            if (!reuse)
-                continue;
+            var done = await TryPunchAsync(range, reuse).ConfigureAwait(false);
+            any |= done;
             lock (_gate)
             {
+                _inWork.Remove(range);
+                if (!done || !reuse)
+                    continue;
                 _punched.Enqueue(range);
                 _punchedEver++;
             }
         }
 
         return any;
+    }
+
+    private async ValueTask<bool> TryPunchAsync(FileRange range, bool reuse)
+    {
+        try
+        {
+            await file.PunchHoleAsync(range.Start, Math.Min(range.Length, file.Length - range.Start), CancellationToken.None).ConfigureAwait(false);
+            if (reuse)
+                await PrepareAsync(range).ConfigureAwait(false);
+            return true;
+        }
+        catch (StorageException)
+        {
+            // Only free space is concerned: it stays unused until the next open, nothing else is lost.
+            return false;
+        }
     }
 
     private FileRange? TakeStale(long limit)
@@ -171,10 +185,14 @@ internal sealed class VhdPlaces(IStorageFile file, VhdBlocks blocks, bool hasPar
             if (!_stale.TryDequeue(out var range))
                 return null;
             var part = Math.Max(1, limit / blocks.Step) * blocks.Step;
-            if (range.Length <= part || range.Length - part < blocks.PlaceLength)
-                return range;
-            _stale.Enqueue(new FileRange(range.Start + part, range.Length - part));
-            return new FileRange(range.Start, part);
+            if (range.Length > part && range.Length - part >= blocks.PlaceLength)
+            {
+                _stale.Enqueue(new FileRange(range.Start + part, range.Length - part));
+                range = new FileRange(range.Start, part);
+            }
+
+            _inWork.Add(range);
+            return range;
         }
     }
 }

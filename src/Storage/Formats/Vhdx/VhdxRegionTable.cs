@@ -124,6 +124,25 @@ internal sealed class VhdxRegionTable
         return count > VhdxFormat.MaxRegions ? $"{count} entries, more than {VhdxFormat.MaxRegions}" : null;
     }
 
+    /// <summary>The region of that kind which the end of a file's data cuts through; null when it does not. The table has no problem of
+    /// its own.</summary>
+    public static VhdxRegion? FindCut(ReadOnlySpan<byte> bytes, Guid id, long dataEnd)
+    {
+        var count = BinaryPrimitives.ReadInt32LittleEndian(bytes[8..]);
+        for (var index = 0; index < count; index++)
+        {
+            var entry = bytes.Slice(FirstEntryAt + (index * EntryLength), EntryLength);
+            var (offset, length) = (BinaryPrimitives.ReadInt64LittleEndian(entry[16..]), BinaryPrimitives.ReadUInt32LittleEndian(entry[24..]));
+            if (new Guid(entry[..16]) == id && offset % VhdxFormat.MiB == 0 && length % VhdxFormat.MiB == 0
+                && offset >= VhdxFormat.HeaderSectionEnd && offset < dataEnd && offset > dataEnd - length)
+            {
+                return new VhdxRegion(id, offset, length, true);
+            }
+        }
+
+        return null;
+    }
+
     /// <summary>Reads the entries of a table without a problem of its own.</summary>
     /// <exception cref="StorageException">As for <see cref="ReadAsync"/>.</exception>
     public static VhdxRegionTable Parse(IStorageFile file, VhdxHeader header, ReadOnlySpan<byte> bytes, long tableOffset)

@@ -105,6 +105,87 @@ public sealed class VhdGrowthTests
         Assert.Equal(new byte[MiB - 512], await ReadAsync(grown, (5 * MiB) + 512, MiB - 512));
     }
 
+    /// <summary>The footer a new disk had stands right behind its table once the file has grown.</summary>
+    [Fact(Timeout = 60_000)]
+    public async Task An_old_footer_behind_the_table_gives_way_whenever_that_is_cut_off()
+    {
+        const long Old = 64L * MiB, New = 200L * MiB;
+        var start = await CreateAsync(Old);
+        await using (var disk = await OpenAsync(start.Reopen()))
+            await disk.WriteAsync(MiB, Pattern(1, 8192), WriteFlags.None, None);
+        var behind = new byte[512];
+        await start.Reopen().ReadAsync(TableOffset + 512, behind, None);
+        Assert.True(behind.AsSpan().StartsWith("conectix"u8));
+        var file = new CrashFile(start.Reopen());
+        await using (var disk = await OpenAsync(file))
+        {
+            await disk.ResizeAsync(New, None);
+            await disk.WriteAsync(New - 8192, Pattern(2, 8192), WriteFlags.None, None);
+        }
+
+        var sizes = new HashSet<long>();
+        for (var events = 0; events <= file.EventCount; events++)
+        {
+            foreach (var image in ImagesAfter(file, events))
+            {
+                await using (var disk = await OpenAsync(image.Reopen(readOnly: true)))
+                {
+                    Assert.Equal(Pattern(1, 8192), await ReadAsync(disk, MiB, 8192));
+                    sizes.Add(disk.Length);
+                }
+
+                await using (var disk = await OpenAsync(image.Reopen()))
+                {
+                    await disk.ResizeAsync(New, None);
+                    await disk.WriteAsync(New - 4096, Pattern(3, 4096), WriteFlags.None, None);
+                    Assert.Equal(Pattern(1, 8192), await ReadAsync(disk, MiB, 8192));
+                }
+
+                Assert.True((await VhdCheck.RunAsync(image.Reopen(readOnly: true), None)) is { Errors: 0, Warnings: 0 });
+            }
+        }
+
+        Assert.Equal([Old, New], sizes.Order());
+    }
+
+    /// <summary>Other programs put the first block right behind the table. Once it was trimmed, its place is for the next block.</summary>
+    [Fact(Timeout = 60_000)]
+    public async Task The_table_does_not_grow_into_a_place_that_the_next_block_gets()
+    {
+        var foreign = new ForeignVhd { Kind = ForeignVhd.Dynamic, Size = 64 * MiB, BlockSize = 512 << 10 };
+        foreign.Block(0, 4, new byte[512 << 10], static _ => true);
+        var file = await foreign.BuildAsync();
+        await using (var disk = await OpenAsync(file.Reopen()))
+        {
+            await disk.TrimAsync(0, 512 << 10, None);
+            for (var flush = 0; flush < 4; flush++)
+            {
+                // Each takes the place one step further, from freed to clean.
+                await disk.WriteAsync(0, new byte[512], WriteFlags.ForceUnitAccess, None);
+                await disk.TrimAsync(0, 512 << 10, None);
+                await disk.FlushAsync(None);
+            }
+
+            try
+            {
+                await disk.ResizeAsync(200L * MiB, None);
+            }
+            catch (StorageException refused) when (refused.Kind == StorageErrorKind.Unsupported)
+            {
+                Assert.Contains("no room", refused.Reason, StringComparison.Ordinal);
+            }
+
+            for (var block = 0; block < 4; block++)
+                await disk.WriteAsync(block * MiB, Pattern(block, MiB), WriteFlags.None, None);
+        }
+
+        var report = await VhdCheck.RunAsync(file.Reopen(readOnly: true), None);
+        Assert.Equal(0, report.Errors);
+        await using var again = await OpenAsync(file.Reopen(readOnly: true), readOnly: true);
+        for (var block = 0; block < 4; block++)
+            Assert.Equal(Pattern(block, MiB), await ReadAsync(again, block * MiB, MiB));
+    }
+
     [Fact(Timeout = 20_000)]
     public async Task A_disk_whose_table_has_no_room_says_what_to_do()
     {

@@ -7,7 +7,7 @@ namespace Godwit.Cli.Disks.Foreign;
 /// <summary>Tells files that only qemu-img reads, and which of them are safe to hand to it unasked.</summary>
 /// <remarks>A qcow2 or VMDK can name other files, which qemu would read as the disk's content: the file of a stranger could fetch
 /// any file of this computer. Such a one is only read when the user says what it is.</remarks>
-internal static class ForeignSignatures
+internal static class ForeignImages
 {
     private const int HeadBytes = 4096;
     private const int DataFileFlag = 4;
