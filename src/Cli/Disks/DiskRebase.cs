@@ -29,6 +29,7 @@ internal sealed class DiskRebase
 
     private async Task<int> RunAsync(Session session, CancellationToken cancellationToken)
     {
+        session.AfterCancel = "the image reads as before, and the same command begins again";
         var path = session.Shell.AbsolutePath(session.Get(_path));
         var parent = session.Shell.AbsolutePath(session.Get(_parent));
         var written = await new ChainRebase(path, parent, _chain.Read(session)).RunAsync(

@@ -36,13 +36,20 @@ internal sealed class FileMaking(
         }
         catch (Exception e) when (e is not StorageException { Kind: StorageErrorKind.InUse })
         {
-            session.Talk.EndProgress();
-            file.Discard();
+            Discard(session, file);
             throw;
         }
 
         session.Talk.EndProgress();
         return hash;
+    }
+
+    /// <summary>Removes what was made, and says so after ^C.</summary>
+    public static void Discard(Session session, UnfinishedFile file)
+    {
+        session.Talk.EndProgress();
+        file.Discard();
+        session.AfterCancel = "nothing of the new file is left";
     }
 
     /// <summary>Hashes what was read and what was made of it.</summary>
