@@ -36,7 +36,7 @@ internal sealed class VhdTableRepair
         var table = await VhdBlockTable.LoadAsync(work.File, header, blocks.Count, footers.End, cancellationToken).ConfigureAwait(false);
         var repair = new VhdTableRepair(work, blocks, table, footers);
         repair.FindPastEnd();
-        repair.FindOverlaps(footers, header);
+        repair.FindOverlaps(footers);
         await repair.ApplyAsync(cancellationToken).ConfigureAwait(false);
         if (repair._grownEnd == 0)
             return footers;
@@ -59,19 +59,14 @@ internal sealed class VhdTableRepair
         _places.Sort();
     }
 
-    private void FindOverlaps(VhdFooters footers, VhdDynamicHeader header)
+    private void FindOverlaps(VhdFooters footers)
     {
         var metadata = new RangeSet();
         metadata.Add(0, VhdFormat.FooterLength);
         metadata.Add((long)footers.Current.DataOffset, VhdFormat.HeaderLength);
-        metadata.Add(_table.Offset, VhdFormat.AlignUp(_table.Count * sizeof(uint), VhdFormat.Sector));
-        for (var index = 0; index < VhdFormat.LocatorCount; index++)
-        {
-            var locator = header.Locator(index);
-            if (locator.IsUsed && locator.Length is > 0 and <= VhdFormat.MaxLocatorLength && locator.Offset <= (ulong)Math.Max(0, _end - locator.Length))
-                metadata.Add((long)locator.Offset, locator.Length);
-        }
 
+        // Not the parent's paths: of a block and a path at one place an opening takes the path for one that cannot be read.
+        metadata.Add(_table.Offset, VhdFormat.AlignUp(_table.Count * sizeof(uint), VhdFormat.Sector));
         var (end, owner) = (0L, -1L);
         foreach (var packed in _places)
         {
@@ -101,11 +96,18 @@ internal sealed class VhdTableRepair
         {
             // In the order of the disk, however their places are ordered.
             lost.Sort();
-            foreach (var block in lost)
+            for (var index = 0; index < lost.Count;)
             {
-                problem.Lost.Add(_blocks.StartOf(block), _blocks.UsedLength(block));
+                // Neighbours at once: a table that lies may have millions of them.
+                cancellationToken.ThrowIfCancellationRequested();
+                var (first, next) = (lost[index], index + 1);
+                while (next < lost.Count && lost[next] == lost[next - 1] + 1)
+                    next++;
+                var last = lost[next - 1];
+                problem.Lost.Add(_blocks.StartOf(first), _blocks.StartOf(last) + _blocks.UsedLength(last) - _blocks.StartOf(first));
                 if (_work.Options.Lossy)
-                    await _work.File.WriteAsync(_table.EntryOffset(block), new byte[] { 0xff, 0xff, 0xff, 0xff }, cancellationToken).ConfigureAwait(false);
+                    await _table.ClearAsync(first, next - index).ConfigureAwait(false);
+                index = next;
             }
 
             problem.Tell(_work);

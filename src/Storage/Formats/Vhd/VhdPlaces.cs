@@ -33,9 +33,11 @@ internal sealed class VhdPlaces(IStorageFile file, VhdBlocks blocks, bool hasPar
         {
             foreach (var gap in gaps)
             {
+                // A file may be longer than what the 32 bits of an entry can name.
                 var start = blocks.AlignPlace(gap.Start);
-                if (gap.End - start >= blocks.PlaceLength)
-                    _stale.Enqueue(new FileRange(start, gap.End - start));
+                var end = Math.Min(gap.End, VhdFormat.MaxFileLength);
+                if (end - start >= blocks.PlaceLength)
+                    _stale.Enqueue(new FileRange(start, end - start));
             }
         }
     }
