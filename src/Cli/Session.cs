@@ -39,6 +39,9 @@ internal sealed class Session : IDisposable
     /// <summary>JSON is wanted on stdout.</summary>
     public bool Json => _json is not null && _parsed.GetValue(_json);
 
+    /// <summary>What ^C leaves and how to go on, for a command where that is not plain; null where nothing is to be said.</summary>
+    public string? AfterCancel { get; set; }
+
     /// <summary>godwitd; connected when first asked.</summary>
     public GodwitClient Client => _client ??= CreateClient();
 

@@ -52,7 +52,7 @@ internal sealed class Verb(string name, string description, string example) : Co
         catch (OperationCanceledException) when (session.Shell.Interrupts.First.IsCancellationRequested)
         {
             session.Talk.EndProgress();
-            session.Talk.Say("cancelled");
+            session.Talk.Say(session.AfterCancel is string left ? $"cancelled; {left}" : "cancelled");
             return ExitCode.Cancelled;
         }
         catch (Exception e) when (Failure.TryDescribe(e) is Problem problem)

@@ -55,6 +55,10 @@ internal sealed class ConvertSource : IAsyncDisposable
         };
     }
 
+    /// <summary>Does something with the disk; a program that reads it for us and ends meanwhile is told with what it said.</summary>
+    public Task<T> UseAsync<T>(Func<BlockDevice, Task<T>> use, CancellationToken cancellationToken) =>
+        _owner is ForeignSource foreign ? foreign.UseAsync(use, cancellationToken) : use(Device);
+
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => _owner.DisposeAsync();
 }

@@ -37,6 +37,7 @@ internal sealed class DiskCompaction
 
     private async Task<int> RunAsync(Session session, CancellationToken cancellationToken)
     {
+        session.AfterCancel = "the image is sound, and the same command goes on";
         var path = session.Shell.AbsolutePath(session.Get(_path));
         var format = session.Get(_format);
         await ImageNames.RequireContentAsync(path, format, cancellationToken);

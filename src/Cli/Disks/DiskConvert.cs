@@ -39,7 +39,7 @@ internal sealed class DiskConvert
         if (_options.IsDryRun(session))
             return await ShowPlanAsync(session, source, target, format, cancellationToken);
         var hash = await MakeAsync(session, source, target, format, plan, cancellationToken);
-        await ReportAsync(session, target, format, source.Device.Length, cancellationToken);
+        await ReportAsync(session, target, format, source.Device.Length);
         if (hash is not null)
             session.Talk.Say($"verified: {Convert.ToHexStringLower(hash)}");
         return ExitCode.Ok;
@@ -50,11 +50,15 @@ internal sealed class DiskConvert
     {
         var (restart, verify) = (_options.IsRestart(session), _options.IsVerify(session));
         if (format.Own is null)
-            return new ForeignTarget(session, plan, format.Word).WriteAsync(source.Device, target, restart, verify, cancellationToken);
+        {
+            var writing = new ForeignTarget(session, plan, format.Word);
+            return source.UseAsync(device => writing.WriteAsync(device, target, restart, verify, cancellationToken), cancellationToken);
+        }
+
         var making = new FileMaking(
             session, plan, (path, token) => CreateAsync(path, plan, token),
             (path, readOnly, token) => DiskImage.OpenAsync(path, plan.Format, readOnly, token));
-        return making.RunAsync(source.Device, target, restart, verify, cancellationToken);
+        return source.UseAsync(device => making.RunAsync(device, target, restart, verify, cancellationToken), cancellationToken);
     }
 
     private static ValueTask CreateAsync(string path, CopyPlan plan, CancellationToken cancellationToken) => DiskImage.CreateAsync(
@@ -70,13 +74,13 @@ internal sealed class DiskConvert
         },
         cancellationToken);
 
-    private static async Task ReportAsync(
-        Session session, string target, ConvertFormat format, long size, CancellationToken cancellationToken)
+    // The file has its name now: no ^C undoes that.
+    private static async Task ReportAsync(Session session, string target, ConvertFormat format, long size)
     {
         long allocated;
         if (format.Own is DiskFormat own)
         {
-            var made = await DiskShow.DescribeAsync(target, own, cancellationToken);
+            var made = await DiskShow.DescribeAsync(target, own, CancellationToken.None);
             if (session.TryWriteJson(made, JsonText.Own.DiskReport))
                 return;
             allocated = made.AllocatedBytes;

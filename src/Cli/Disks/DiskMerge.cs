@@ -46,6 +46,7 @@ internal sealed class DiskMerge
 
     private async Task<int> RunAsync(Session session, CancellationToken cancellationToken)
     {
+        session.AfterCancel = "the chain reads as before, and the same command begins again";
         var path = session.Shell.AbsolutePath(session.Get(_path));
         var leaf = session.GetPath(_leaf);
         var merge = await ChainMerge.PlanAsync(

@@ -33,6 +33,7 @@ internal sealed class DiskParentChange
     private static async Task<(long Written, string Text)> RebaseAsync(
         Session session, string path, string parent, ChainOptions options, CancellationToken cancellationToken)
     {
+        session.AfterCancel = "the image reads as before, and the same command begins again";
         var written = await new ChainRebase(path, parent, options).RunAsync(new OperationMeter(session).Show, cancellationToken);
         session.Talk.EndProgress();
         return (written, $"{path} has {parent} as its parent now; {ByteSize.Format(written)} were written into it");

@@ -52,6 +52,7 @@ internal sealed class DiskRepair
         RequireOne(to, undo, restore, session.Get(_dryRun));
         if (restore is not null)
             return await RestoreAsync(session, path, restore, cancellationToken);
+        session.AfterCancel = "nothing was repaired, and the same command begins again";
         undo ??= path + ".undo";
         var inPlace = to is null && !session.Get(_dryRun);
         var options = new RepairOptions { Format = ImageFormats.ToImage(session.Get(_format)), Lossy = session.Get(_lossy) };
@@ -86,6 +87,7 @@ internal sealed class DiskRepair
 
     private async Task<int> RestoreAsync(Session session, string path, string undo, CancellationToken cancellationToken)
     {
+        session.AfterCancel = "the same command goes on";
         await using var repair = ImageRepair.Open(path, readOnly: false, new RepairOptions());
         await repair.RestoreAsync(undo, session.Get(_lossy), new OperationMeter(session).Show, cancellationToken);
         session.Talk.EndProgress();
@@ -114,6 +116,8 @@ internal sealed class DiskRepair
             session, copy, (target, token) => WholeFile.CreateAsync(target, copy.Size, token),
             (target, readOnly, _) => new ValueTask<BlockDevice>(WholeFile.Open(target, readOnly)));
         await making.RunAsync(from, to, session.Get(_restart), verify: true, cancellationToken);
-        return await DiskImage.CheckAsync(to, plan.Format, cancellationToken);
+
+        // The copy has its name now: no ^C undoes that.
+        return await DiskImage.CheckAsync(to, plan.Format, CancellationToken.None);
     }
 }

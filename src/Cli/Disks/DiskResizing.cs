@@ -48,6 +48,7 @@ internal sealed class DiskResizing
     {
         if (session.Get(_size) is null != session.Get(_toLast))
             throw new UsageException("give either --size SIZE or --to-last-partition");
+        session.AfterCancel = "the disk has its old size or the new one, and the same command finishes";
         var request = new DiskResizeRequest { Size = session.Get(_size), Force = session.Get(_force) };
         var meter = new OperationMeter(session);
         var resize = await DiskResize.PlanAsync(

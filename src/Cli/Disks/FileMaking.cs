@@ -55,6 +55,7 @@ internal sealed class FileMaking(
         {
             session.Talk.EndProgress();
             file.Discard();
+            session.AfterCancel = "nothing of the new file is left";
             throw;
         }
 

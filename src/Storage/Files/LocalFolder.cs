@@ -79,6 +79,10 @@ public static class LocalFolder
         }
     }
 
+    /// <summary>What <see cref="WriteAtomically"/> writes first, and leaves when its process is killed.</summary>
+    /// <param name="path">The file.</param>
+    public static string DraftOf(string path) => path + ".new";
+
     /// <summary>Writes a small file so that after any crash it has either its old or its new content, and with the
     /// return of this call the new one. Only its owner may read it. One writer per path at a time.</summary>
     /// <param name="path">The file; replaced when it exists. A <c>PATH.new</c> left by an interrupted call is removed.</param>
@@ -86,7 +90,7 @@ public static class LocalFolder
     /// <exception cref="StorageException">Nothing was replaced, or (only when the folder's flush failed) it is not yet durable.</exception>
     public static void WriteAtomically(string path, ReadOnlySpan<byte> content)
     {
-        var draft = path + ".new";
+        var draft = DraftOf(path);
         Remove(draft);
         using (var descriptor = FileDescriptor.Open(draft, LibC.OpenReadWrite | LibC.OpenCreate | LibC.OpenExclusive))
         {

@@ -69,6 +69,7 @@ public sealed class DiskResize
     /// <exception cref="StorageException">A file failed or its file system is full. The disk has the old size or the new one.</exception>
     public async ValueTask RunAsync(Action<OperationProgress> progress, CancellationToken cancellationToken)
     {
+        cancellationToken.ThrowIfCancellationRequested();
         if (Image.Description.Format == ImageFormat.VhdxFixed && Size >= Image.Description.Size)
             await GrowFixedAsync(progress, cancellationToken).ConfigureAwait(false);
         else if (Size > Image.Description.Size)
@@ -96,6 +97,7 @@ public sealed class DiskResize
             await LayerFormats.PrepareGrowthAsync(file, Image.Description.Format, Size, cancellationToken).ConfigureAwait(false);
 
         BeforeStep?.Invoke("grow");
+        cancellationToken.ThrowIfCancellationRequested();
         var device = await OpenAsync(cancellationToken).ConfigureAwait(false);
         await using (device.ConfigureAwait(false))
         {
@@ -115,6 +117,7 @@ public sealed class DiskResize
         }
 
         BeforeStep?.Invoke("shrink");
+        cancellationToken.ThrowIfCancellationRequested();
         var file = LocalFile.Open(Image.Path, readOnly: false);
         await using (file.ConfigureAwait(false))
             await LayerFormats.ShrinkAsync(file, Image.Description.Format, Size, cancellationToken).ConfigureAwait(false);

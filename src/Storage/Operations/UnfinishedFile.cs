@@ -34,6 +34,9 @@ public sealed class UnfinishedFile
     {
         if (System.IO.Path.Exists(target))
         {
+            // Killed between the renaming and this.
+            if (!System.IO.Path.Exists(PathOf(target)))
+                RemoveJournal(target);
             throw new StorageException(
                 StorageErrorKind.AlreadyExists, "exists already and is never overwritten", target, operation: plan.Operation);
         }
@@ -61,7 +64,7 @@ public sealed class UnfinishedFile
     public void Complete()
     {
         LocalFolder.RenameWithoutReplacing(Path, _target);
-        LocalFolder.Remove(JournalOf(_target));
+        RemoveJournal(_target);
         LocalFolder.Sync(System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(_target)) ?? "/");
     }
 
@@ -70,12 +73,19 @@ public sealed class UnfinishedFile
     public void Discard()
     {
         LocalFolder.Remove(Path);
-        LocalFolder.Remove(JournalOf(_target));
+        RemoveJournal(_target);
     }
 
     private static string PathOf(string target) => target + ".partial";
 
     private static string JournalOf(string target) => target + ".partial.journal";
+
+    /// <summary>Removes the journal, and the draft of one that a kill cut off.</summary>
+    private static void RemoveJournal(string target)
+    {
+        LocalFolder.Remove(JournalOf(target));
+        LocalFolder.Remove(LocalFolder.DraftOf(JournalOf(target)));
+    }
 
     /// <summary>How far the unfinished file is that may be gone on with; 0 when there is none.</summary>
     private static async ValueTask<long> FindBegunAsync(string target, CopyPlan plan, bool restart)

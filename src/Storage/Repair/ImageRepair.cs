@@ -36,7 +36,7 @@ public sealed class ImageRepair : IAsyncDisposable
     /// <param name="undoPath">The undo file: a name nobody has, or one that <see cref="PrepareAgainAsync"/> accepted.</param>
     /// <param name="progress">Told now and then.</param>
     /// <param name="cancellationToken">Gives up, only before the image is changed; a new undo file is gone then.</param>
-    /// <exception cref="StorageException">AlreadyExists for the undo file, NoSpace and other failures. Once the image was being
+    /// <exception cref="StorageException">AlreadyExists: the undo file belongs to a repair that was completed; NoSpace and other failures. Once the image was being
     /// changed the undo file stays, and <see cref="RestoreAsync"/> puts the image back.</exception>
     public async ValueTask ApplyAsync(RepairPlan plan, string undoPath, Action<OperationProgress> progress, CancellationToken cancellationToken)
     {
@@ -50,6 +50,12 @@ public sealed class ImageRepair : IAsyncDisposable
                 var undo = isNew
                     ? await UndoJournal.CreateAsync(file, _file, _options.NewGuid(), cancellationToken).ConfigureAwait(false)
                     : await UndoJournal.OpenAsync(file, cancellationToken).ConfigureAwait(false);
+                if (undo.State == UndoState.Applied)
+                {
+                    throw new StorageException(StorageErrorKind.AlreadyExists,
+                        "is the undo file of a repair that was completed, and is never overwritten", undoPath, operation: "repair");
+                }
+
                 await plan.ApplyAsync(_file, undo, Begin, progress, cancellationToken).ConfigureAwait(false);
             }
         }
@@ -67,9 +73,9 @@ public sealed class ImageRepair : IAsyncDisposable
     }
 
     /// <summary>Looks at an undo file that is there already. One of a repair that was cut off: the image is put back as it was, and
-    /// the same undo file serves the next repair.</summary>
-    /// <returns>False when there is none.</returns>
-    /// <exception cref="StorageException">AlreadyExists: it belongs to a repair that was completed, or is something else.</exception>
+    /// the same undo file serves the next repair. One in which nothing was written yet is removed.</summary>
+    /// <returns>The image was put back.</returns>
+    /// <exception cref="StorageException">AlreadyExists: it is something else.</exception>
     public async ValueTask<bool> PrepareAgainAsync(string undoPath, Action<OperationProgress> progress, CancellationToken cancellationToken)
     {
         if (!Path.Exists(undoPath))
@@ -77,6 +83,12 @@ public sealed class ImageRepair : IAsyncDisposable
         var file = LocalFile.Open(undoPath, readOnly: false);
         await using (file.ConfigureAwait(false))
         {
+            if (await UndoJournal.IsBlankAsync(file, cancellationToken).ConfigureAwait(false))
+            {
+                LocalFolder.Remove(undoPath);
+                return false;
+            }
+
             UndoJournal undo;
             try
             {
@@ -87,12 +99,9 @@ public sealed class ImageRepair : IAsyncDisposable
                 throw new StorageException(StorageErrorKind.AlreadyExists, "exists already and is never overwritten", undoPath, operation: "repair", inner: other);
             }
 
+            // That of a completed one stays: the image needs no repair then, unless it was damaged since.
             if (undo.State == UndoState.Applied)
-            {
-                throw new StorageException(StorageErrorKind.AlreadyExists,
-                    "is the undo file of a repair that was completed, and is never overwritten", undoPath, operation: "repair");
-            }
-
+                return false;
             await ImageRestore.RunAsync(_file, undo, evenIfChanged: false, progress, cancellationToken).ConfigureAwait(false);
             return true;
         }

@@ -85,6 +85,16 @@ internal sealed class UndoJournal
         return new UndoJournal(file, header);
     }
 
+    /// <summary>A file whose process was killed, or whose power was cut, before anything was in it: the image has not been changed.</summary>
+    public static async ValueTask<bool> IsBlankAsync(IStorageFile file, CancellationToken cancellationToken)
+    {
+        if (file.Length > HeaderLength)
+            return false;
+        var header = new byte[file.Length];
+        await file.ReadAsync(0, header, cancellationToken).ConfigureAwait(false);
+        return !header.AsSpan().ContainsAnyExcept((byte)0);
+    }
+
     /// <summary>Reads an undo file.</summary>
     /// <exception cref="StorageException">Corrupt: it is none, or of another version; Unsupported.</exception>
     public static async ValueTask<UndoJournal> OpenAsync(IStorageFile file, CancellationToken cancellationToken)

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using Godwit.Storage.Formats.Vhd;
 using Godwit.Storage.Formats.Vhdx;
 
@@ -8,6 +9,7 @@ namespace Godwit.Storage.Repair;
 /// wrong guess makes blocks overlap or reach past the end, so a guess under which all of the table makes sense is the right one.</remarks>
 internal static class VhdHeaderRepair
 {
+    private const int PieceLength = 64 << 10;
     private static readonly int[] BlockSizes = [2 << 20, 512 << 10, 1 << 20, 4 << 20, 8 << 20, 16 << 20, 32 << 20, 256 << 10, 128 << 10, 64 << 10];
 
     /// <summary>Makes the header valid.</summary>
@@ -91,6 +93,8 @@ internal static class VhdHeaderRepair
     private static async ValueTask<long?> TryAsync(
         RepairWork work, VhdFooters footers, VhdDynamicHeader header, VhdBlocks blocks, CancellationToken cancellationToken)
     {
+        if (!await IsPlausibleAsync(work.File, (long)header.TableOffset, blocks, footers.End, cancellationToken).ConfigureAwait(false))
+            return null;
         try
         {
             var entries = VhdTableEntries.Of(work.File, header, blocks.Count, footers.End);
@@ -102,5 +106,38 @@ internal static class VhdHeaderRepair
         {
             return null;
         }
+    }
+
+    /// <summary>Whether every entry is free or names something in front of the end: what most wrong guesses fail at soon, told without the
+    /// memory that a whole table takes.</summary>
+    private static async ValueTask<bool> IsPlausibleAsync(
+        DraftFile file, long place, VhdBlocks blocks, long end, CancellationToken cancellationToken)
+    {
+        var length = blocks.Count * sizeof(uint);
+        if (length > VhdFormat.MaxTableLength || place > end - length)
+            return false;
+        var buffer = new byte[Math.Min(length, PieceLength)];
+        for (long at = 0; at < length; at += buffer.Length)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            var piece = buffer.AsMemory(0, (int)Math.Min(buffer.Length, length - at));
+            await file.ReadAsync(place + at, piece, cancellationToken).ConfigureAwait(false);
+            if (!AreFreeOrInside(piece.Span, end))
+                return false;
+        }
+
+        return true;
+    }
+
+    private static bool AreFreeOrInside(ReadOnlySpan<byte> entries, long end)
+    {
+        for (var at = 0; at < entries.Length; at += sizeof(uint))
+        {
+            var sector = BinaryPrimitives.ReadUInt32BigEndian(entries[at..]);
+            if (sector == 0 || (sector != uint.MaxValue && (long)sector * VhdFormat.Sector >= end))
+                return false;
+        }
+
+        return true;
     }
 }

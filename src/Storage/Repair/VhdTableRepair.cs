@@ -42,7 +42,7 @@ internal sealed class VhdTableRepair
         var table = VhdTableEntries.Of(work.File, header, blocks.Count, footers.End);
         var repair = new VhdTableRepair(work, blocks, table, footers);
         await table.ForEachPresentAsync(repair.VisitPastEnd, cancellationToken).ConfigureAwait(false);
-        repair.AddMetadata(footers, header);
+        repair.AddMetadata(footers);
         await new VhdPlaceOrder(table, repair.IsInside).VisitAsync(repair.VisitPlace, cancellationToken).ConfigureAwait(false);
         await repair.ApplyAsync(cancellationToken).ConfigureAwait(false);
         if (repair._grownEnd == 0)
@@ -60,17 +60,13 @@ internal sealed class VhdTableRepair
             Lose("place", block, "{0} are said to be where the file has nothing");
     }
 
-    private void AddMetadata(VhdFooters footers, VhdDynamicHeader header)
+    private void AddMetadata(VhdFooters footers)
     {
         _metadata.Add(0, VhdFormat.FooterLength);
         _metadata.Add((long)footers.Current.DataOffset, VhdFormat.HeaderLength);
+
+        // Not the parent's paths: of a block and a path at one place an opening takes the path for one that cannot be read.
         _metadata.Add(_table.Offset, VhdFormat.AlignUp(_table.Count * sizeof(uint), VhdFormat.Sector));
-        for (var index = 0; index < VhdFormat.LocatorCount; index++)
-        {
-            var locator = header.Locator(index);
-            if (locator.IsUsed && locator.Length is > 0 and <= VhdFormat.MaxLocatorLength && locator.Offset <= (ulong)Math.Max(0, _end - locator.Length))
-                _metadata.Add((long)locator.Offset, locator.Length);
-        }
     }
 
     private void VisitPlace(long block, long place)
@@ -98,8 +94,7 @@ internal sealed class VhdTableRepair
         foreach (var (problem, blocks) in _gaveWay.Values)
         {
             // In the order of the disk, however their places are ordered.
-            foreach (var block in In(blocks))
-                problem.Lost.Add(_blocks.StartOf(block), _blocks.UsedLength(block));
+            AddRuns(blocks, problem.Lost, cancellationToken);
             problem.Tell(_work);
         }
 
@@ -130,6 +125,22 @@ internal sealed class VhdTableRepair
 
             if (changed)
                 await _work.File.WriteAsync(_table.OffsetOf(first), part, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Neighbours at once: a table that lies may have millions of them.</summary>
+    private void AddRuns(BitArray blocks, LostRanges ranges, CancellationToken cancellationToken)
+    {
+        for (var first = 0; first < blocks.Count; first++)
+        {
+            if (!blocks[first])
+                continue;
+            cancellationToken.ThrowIfCancellationRequested();
+            var last = first;
+            while (last + 1 < blocks.Count && blocks[last + 1])
+                last++;
+            ranges.Add(_blocks.StartOf(first), _blocks.StartOf(last) + _blocks.UsedLength(last) - _blocks.StartOf(first));
+            first = last;
         }
     }
 

@@ -121,9 +121,7 @@ internal sealed class VhdxRegionSearch(IStorageFile file, VhdxHeader header, IRe
     {
         if (region.End > file.Length)
             return false;
-        var claims = new FileClaims();
-        foreach (var taken in (VhdxRegion[])[region, metadata, new(Guid.Empty, header.LogOffset, header.LogLength, true)])
-            claims.Claim(taken.Offset, taken.Length);
+        FileClaims? claims = null;
         var (used, isWrong) = (0L, false);
         await new VhdxTablePages(file, region.Offset, geometry).ForEachAsync(Visit, () => isWrong, cancellationToken).ConfigureAwait(false);
         return used > 0 && !isWrong;
@@ -134,8 +132,16 @@ internal sealed class VhdxRegionSearch(IStorageFile file, VhdxHeader header, IRe
             used += length > 0 ? 1 : 0;
             isWrong |= entry.ReservedBits != 0
                 || BatEntryRules.ProblemOf(geometry, index, entry, file.Length) is not null
-                || (length > 0 && !claims.TryClaim(entry.Offset, length, out _));
+                || (length > 0 && !(claims ??= ClaimsBeside(region, metadata)).TryClaim(entry.Offset, length, out _));
             return entry.Raw;
         }
+    }
+
+    private FileClaims ClaimsBeside(VhdxRegion table, VhdxRegion metadata)
+    {
+        var claims = new FileClaims();
+        foreach (var taken in (VhdxRegion[])[table, metadata, new(Guid.Empty, header.LogOffset, header.LogLength, true)])
+            claims.Claim(taken.Offset, taken.Length);
+        return claims;
     }
 }

@@ -16,18 +16,20 @@ internal sealed class VhdxTablePages(IStorageFile file, long offset, VhdxGeometr
     /// <param name="cancellationToken">Gives up.</param>
     public async ValueTask ForEachAsync(Func<long, BatEntry, ulong> visit, Func<bool> stop, CancellationToken cancellationToken)
     {
-        var page = new byte[VhdxFormat.PageSize];
+        // Most tables a search tries are holes: those cost no memory.
+        byte[]? page = null;
         var length = geometry.EntryCount * sizeof(ulong);
         for (long at = 0; at < length && !stop();)
         {
             cancellationToken.ThrowIfCancellationRequested();
             var run = await file.GetExtentAsync(offset + at, length - at, cancellationToken).ConfigureAwait(false);
-            if (run.ReadsAsZeroes && (run.Length >= page.Length || run.Length == length - at))
+            if (run.ReadsAsZeroes && (run.Length >= VhdxFormat.PageSize || run.Length == length - at))
             {
-                at += run.Length == length - at ? run.Length : VhdxFormat.AlignDown(run.Length, page.Length);
+                at += run.Length == length - at ? run.Length : VhdxFormat.AlignDown(run.Length, VhdxFormat.PageSize);
                 continue;
             }
 
+            page ??= new byte[VhdxFormat.PageSize];
             var part = page.AsMemory(0, (int)Math.Min(page.Length, length - at));
             await file.ReadAsync(offset + at, part, cancellationToken).ConfigureAwait(false);
             if (Visit(at / sizeof(ulong), part.Span, visit))

@@ -70,6 +70,33 @@ public sealed class DiskRepairTests : IDisposable
     }
 
     [Fact(Timeout = 60_000)]
+    public async Task The_same_command_after_one_that_was_killed_in_its_last_moment_finds_it_done()
+    {
+        var content = await MakeAsync("vhdx");
+        await PokeAsync("data.vhdx", 0, new byte[8]);
+        await RunAsync(0, "repair", "data.vhdx");
+        var undo = await File.ReadAllBytesAsync(At("data.vhdx.undo"), Token);
+        Assert.Contains("nothing to repair", (await RunAsync(0, "repair", "data.vhdx")).Error, StringComparison.Ordinal);
+        Assert.Equal(undo, await File.ReadAllBytesAsync(At("data.vhdx.undo"), Token));
+        Assert.Equal(content, await ReadAsync("data.vhdx"));
+    }
+
+    [Theory(Timeout = 60_000)]
+    [InlineData(0)]
+    [InlineData(512)]
+    public async Task An_undo_file_in_which_nothing_was_written_yet_is_begun_anew(int length)
+    {
+        var content = await MakeAsync("vhdx");
+        await PokeAsync("data.vhdx", 0, new byte[8]);
+        await File.WriteAllBytesAsync(At("data.vhdx.undo"), new byte[length], Token);
+        await RunAsync(0, "repair", "data.vhdx");
+        Assert.Equal(content, await ReadAsync("data.vhdx"));
+        await RunAsync(0, "repair", "data.vhdx", "--restore", "data.vhdx.undo");
+        await PokeAsync("data.vhdx.undo", 12, [1, 2, 3, 4]);
+        Assert.Contains("never overwritten", (await RunAsync(ExitCode.Failed, "repair", "data.vhdx")).Error, StringComparison.Ordinal);
+    }
+
+    [Fact(Timeout = 60_000)]
     public async Task A_loss_needs_permission_and_is_listed()
     {
         var content = await MakeAsync("vhdx");

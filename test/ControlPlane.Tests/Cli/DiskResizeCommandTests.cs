@@ -51,6 +51,22 @@ public sealed class DiskResizeCommandTests : IDisposable
     }
 
     [Fact(Timeout = 60_000)]
+    public async Task An_interrupt_leaves_the_size_and_says_how_to_go_on()
+    {
+        await MakeAsync("vhdx");
+        using (var run = new CliRun { Folder = _folder.Path })
+        {
+            run.Interrupt();
+            var result = await run.RunAsync("disk", "resize", "disk", "--size", "64M");
+            Assert.Equal(ExitCode.Cancelled, result.Code);
+            Assert.EndsWith("cancelled; the disk has its old size or the new one, and the same command finishes\n", result.Error, StringComparison.Ordinal);
+        }
+
+        Assert.Equal(32 << 20, (await DiskImage.DescribeAsync(At("disk"), Token)).Size);
+        await RunAsync(0, "--size", "64M");
+    }
+
+    [Fact(Timeout = 60_000)]
     public async Task A_partition_is_not_cut_without_force()
     {
         await MakeAsync("vhdx");

@@ -19,5 +19,9 @@ internal static class AllTargets
         new VhdHeaderTarget(),
         new VhdLocatorTarget(),
         new VhdBatTarget(),
+        new VhdxRepairTarget(),
+        new VhdRepairTarget(),
+        new PartitionTarget(),
+        new FileSystemTarget(),
     ];
 }

@@ -1,7 +1,7 @@
 using Godwit.Storage.FileSystems;
 using Godwit.Storage.Formats;
 using Godwit.Storage.Operations;
-using Godwit.Storage.Tests.Partitions;
+using Godwit.Testing.Disks;
 using Xunit;
 
 namespace Godwit.Storage.Tests.FileSystems;

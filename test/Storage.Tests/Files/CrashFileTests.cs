@@ -43,6 +43,17 @@ public sealed class CrashFileTests
     }
 
     [Fact]
+    public async Task Every_power_cut_keeps_each_subset_of_the_changes_once()
+    {
+        var file = await WrittenAsync();
+        await file.WriteAsync(512, Filled(4, 512), None);
+        Assert.Equal(
+            [1, 2, 3, 3],
+            file.AfterEveryPowerCut(4).Select(static state => (int)state.File.ToArray()[0]));
+        Assert.Equal([3, 4], file.AfterEveryPowerCut(6).Select(static state => (int)state.File.ToArray()[1023]));
+    }
+
+    [Fact]
     public async Task The_same_seed_gives_the_same_state()
     {
         var file = await WrittenAsync();

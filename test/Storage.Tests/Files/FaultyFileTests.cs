@@ -65,6 +65,19 @@ public sealed class FaultyFileTests
         await flush;
     }
 
+    [Fact(Timeout = 10_000)]
+    public async Task A_flush_whose_answer_is_held_has_happened_and_covers_nothing_later()
+    {
+        var rule = _file.Rules.HoldFlushAnswer();
+        var flush = _file.FlushAsync(None).AsTask();
+        await rule.Reached;
+        Assert.False(flush.IsCompleted);
+        await _file.WriteAsync(0, new byte[512], None);
+        rule.Release();
+        await flush;
+        Assert.Equal(0, _inner.AfterPowerCut(_inner.EventCount, PowerCut.FlushedOnly).Length);
+    }
+
     [Fact]
     public async Task Space_runs_out_after_the_budget()
     {

@@ -3,8 +3,8 @@ using Godwit.Storage.Formats;
 using Godwit.Storage.Operations;
 using Godwit.Storage.Tests.Chains;
 using Godwit.Storage.Tests.FileSystems;
-using Godwit.Storage.Tests.Partitions;
 using Godwit.Testing;
+using Godwit.Testing.Disks;
 using Xunit;
 
 namespace Godwit.Storage.Tests.Operations;

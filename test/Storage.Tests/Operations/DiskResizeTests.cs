@@ -2,8 +2,8 @@ using Godwit.Storage.Chains;
 using Godwit.Storage.Formats;
 using Godwit.Storage.Operations;
 using Godwit.Storage.Partitions;
-using Godwit.Storage.Tests.Partitions;
 using Godwit.Testing;
+using Godwit.Testing.Disks;
 using Xunit;
 
 namespace Godwit.Storage.Tests.Operations;

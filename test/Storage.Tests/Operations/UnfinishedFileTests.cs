@@ -54,6 +54,27 @@ public sealed class UnfinishedFileTests : IDisposable
     }
 
     [Fact(Timeout = 30_000)]
+    public async Task What_a_kill_inside_a_record_left_goes_with_the_completion()
+    {
+        await UnfinishedFile.BeginAsync(Target, CreatePlan(), restart: false);
+        (await UnfinishedFile.BeginAsync(Target, CreatePlan(write: false), restart: false)).NoteCopied(4096);
+        await File.WriteAllTextAsync(Partial, "whole", Token);
+        await File.WriteAllTextAsync(Journal + ".new", "{", Token);
+        (await UnfinishedFile.BeginAsync(Target, CreatePlan(write: false), restart: false)).Complete();
+        Assert.Equal([_folder.File("s.img"), Target], Directory.GetFiles(_folder.Path).Order(StringComparer.Ordinal));
+    }
+
+    [Fact(Timeout = 30_000)]
+    public async Task What_a_kill_behind_the_renaming_left_goes_when_the_target_is_found()
+    {
+        await UnfinishedFile.BeginAsync(Target, CreatePlan(), restart: false);
+        await File.WriteAllTextAsync(Target, "whole", Token);
+        var error = await Assert.ThrowsAsync<StorageException>(async () => await UnfinishedFile.BeginAsync(Target, CreatePlan(write: false), restart: false));
+        Assert.Equal((StorageErrorKind.AlreadyExists, Target), (error.Kind, error.Path));
+        Assert.Equal([_folder.File("s.img"), Target], Directory.GetFiles(_folder.Path).Order(StringComparer.Ordinal));
+    }
+
+    [Fact(Timeout = 30_000)]
     public async Task A_name_that_was_taken_meanwhile_is_not_replaced()
     {
         var begun = await UnfinishedFile.BeginAsync(Target, CreatePlan(), restart: false);

@@ -3,7 +3,7 @@ using Godwit.Storage.Partitions;
 using Godwit.Storage.Tests.Operations;
 using Godwit.Testing.Files;
 using Xunit;
-using static Godwit.Storage.Tests.Partitions.TableOfTest;
+using static Godwit.Testing.Disks.TableOfTest;
 
 namespace Godwit.Storage.Tests.Partitions;
 

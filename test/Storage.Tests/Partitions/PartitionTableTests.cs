@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 using CsCheck;
 using Godwit.Storage.Partitions;
 using Xunit;
-using static Godwit.Storage.Tests.Partitions.TableOfTest;
+using static Godwit.Testing.Disks.TableOfTest;
 
 namespace Godwit.Storage.Tests.Partitions;
 

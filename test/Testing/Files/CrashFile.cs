@@ -88,6 +88,18 @@ public sealed class CrashFile : IStorageFile
             return ReplayTo(events).PowerCut(left, seed, Path);
     }
 
+    /// <summary>Every file a power cut after <paramref name="events"/> changes may leave when each change that no flush covers
+    /// is either there as a whole or not at all. Two to the power of their number.</summary>
+    public IEnumerable<(string Kept, MemoryFile File)> AfterEveryPowerCut(int events)
+    {
+        var count = WithReplay(events, static replay => replay.UnflushedCount);
+        for (var kept = 0L; kept < 1L << count; kept++)
+        {
+            var chosen = kept;
+            yield return ($"kept {Convert.ToString(kept, 2).PadLeft(count, '0')}", WithReplay(events, replay => replay.PowerCut(chosen, Path)));
+        }
+    }
+
     /// <summary>The file when the process is killed after <paramref name="events"/> changes: everything that completed.</summary>
     public MemoryFile AfterKill(int events)
     {
@@ -150,6 +162,12 @@ public sealed class CrashFile : IStorageFile
                 _events.Add(change);
             return result;
         }
+    }
+
+    private T WithReplay<T>(int events, Func<CrashReplay, T> look)
+    {
+        lock (_gate)
+            return look(ReplayTo(events));
     }
 
     private CrashReplay ReplayTo(int events)

@@ -12,6 +12,9 @@ internal sealed class CrashReplay(MemoryFile start)
     /// <summary>How many changes have been walked.</summary>
     public int Position { get; private set; }
 
+    /// <summary>Changes that no flush covers.</summary>
+    public int UnflushedCount => _unflushed.Count(static change => change.Operation != FileOperation.Flush);
+
     public static ValueTask ApplyAsync(MemoryFile file, FileEvent change) => change.Operation switch
     {
         FileOperation.Write => file.WriteAsync(change.Offset, change.Bytes, CancellationToken.None),
@@ -66,6 +69,20 @@ internal sealed class CrashReplay(MemoryFile start)
                     ApplyTorn(file, change, random);
                     break;
             }
+        }
+
+        return file;
+    }
+
+    /// <summary>Keeps those changes whose bit is set, the first in the lowest.</summary>
+    public MemoryFile PowerCut(long kept, string path)
+    {
+        var file = Named(_durable, path);
+        var index = 0;
+        foreach (var change in _unflushed)
+        {
+            if (change.Operation != FileOperation.Flush && (kept >> index++ & 1) != 0)
+                ApplyInside(file, change);
         }
 
         return file;

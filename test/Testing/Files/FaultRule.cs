@@ -30,6 +30,9 @@ public sealed class FaultRule(FileOperation operation)
     /// <summary>Wait for <see cref="Release"/>.</summary>
     public bool Holds { get; init; }
 
+    /// <summary>Do it, and wait with the answer for <see cref="Release"/>: what happens meanwhile is not covered; flush only.</summary>
+    public bool HoldsAnswer { get; init; }
+
     /// <summary>Acknowledge without doing it; flush only.</summary>
     public bool Drops { get; init; }
 

@@ -37,6 +37,9 @@ public sealed class FaultRules(TimeProvider? time = null)
     /// <summary>Holds the next operation of a kind until <see cref="FaultRule.Release"/>; <see cref="FaultRule.Reached"/> tells when.</summary>
     public FaultRule Hold(FileOperation operation, int nth = 1) => Add(new FaultRule(operation) { Holds = true, Nth = nth });
 
+    /// <summary>Lets the next flush happen and holds its answer until <see cref="FaultRule.Release"/>.</summary>
+    public FaultRule HoldFlushAnswer() => Add(new FaultRule(FileOperation.Flush) { HoldsAnswer = true });
+
     /// <summary>Delays operations of a kind, on the given clock.</summary>
     public FaultRule Delay(FileOperation operation, TimeSpan delay, int times = int.MaxValue) =>
         Add(new FaultRule(operation) { DelayBy = delay, Times = times });
@@ -66,7 +69,7 @@ public sealed class FaultRules(TimeProvider? time = null)
     }
 
     /// <summary>Does what the rules want before a request is passed on; throws when it must fail.</summary>
-    /// <returns>The rule, when there is still something to do for the caller: tear or drop.</returns>
+    /// <returns>The rule, when there is still something to do for the caller: tear, drop or hold the answer.</returns>
     internal async ValueTask<FaultRule?> ObeyAsync(
         FileOperation operation, string? path, long offset, long length, CancellationToken cancellationToken)
     {
@@ -76,7 +79,7 @@ public sealed class FaultRules(TimeProvider? time = null)
                 await Task.Delay(rule.DelayBy, time ?? TimeProvider.System, cancellationToken);
             if (rule.Holds)
                 await rule.HoldAsync(cancellationToken);
-            if (rule.Drops || rule.KeepBytes > 0)
+            if (rule.Drops || rule.KeepBytes > 0 || rule.HoldsAnswer)
                 return rule;
             if (rule.Error is not null)
                 throw rule.ToException(path, offset);

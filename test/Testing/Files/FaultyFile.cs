@@ -68,8 +68,11 @@ public sealed class FaultyFile(IStorageFile inner, TimeProvider? time = null) : 
 
     public async ValueTask FlushAsync(CancellationToken cancellationToken)
     {
-        if (await Rules.ObeyAsync(FileOperation.Flush, Path, 0, 0, cancellationToken) is not { Drops: true })
+        var rule = await Rules.ObeyAsync(FileOperation.Flush, Path, 0, 0, cancellationToken);
+        if (rule is not { Drops: true })
             await inner.FlushAsync(cancellationToken);
+        if (rule is { HoldsAnswer: true })
+            await rule.HoldAsync(cancellationToken);
     }
 
     public async ValueTask SetLengthAsync(long length, CancellationToken cancellationToken)

@@ -43,6 +43,25 @@ internal sealed class ForeignSource : IAsyncDisposable
         }
     }
 
+    /// <summary>Does something with the disk.</summary>
+    /// <exception cref="GodwitException">qemu-nbd has ended in the middle of it, with what it said.</exception>
+    public async Task<T> UseAsync<T>(Func<BlockDevice, Task<T>> use, CancellationToken cancellationToken)
+    {
+        // An answer that stops in the middle cannot be given up, only be cut off with the program that sends it.
+        using var stop = cancellationToken.UnsafeRegister(_ => _server!.Kill(), null);
+        try
+        {
+            return await use(Device);
+        }
+        catch (StorageException e) when (e.Path == Device.Path)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            if (await _server!.EndsWithinAsync(Farewell, cancellationToken))
+                throw await _server.FailedAsync(cancellationToken);
+            throw;
+        }
+    }
+
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {

@@ -52,7 +52,8 @@ internal sealed class ForeignTarget(Session session, CopyPlan plan, string forma
     private async Task<byte[]> VerifyAsync(BlockDevice source, string path, CancellationToken cancellationToken)
     {
         await using var made = await ForeignSource.OpenAsync(path, format, cancellationToken);
-        return await FileMaking.HashBothAsync(session, source, made.Device, plan.Operation, cancellationToken);
+        return await made.UseAsync(
+            device => FileMaking.HashBothAsync(session, source, device, plan.Operation, cancellationToken), cancellationToken);
     }
 
     // It prints "    (12.34/100%)" and a carriage return again and again.

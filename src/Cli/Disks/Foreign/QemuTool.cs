@@ -10,6 +10,9 @@ internal sealed class QemuTool : IDisposable
 {
     private const int KeptCharacters = 2000;
 
+    // .NET tells a process that a signal has ended as the shell does.
+    private const int SignalBase = 128;
+
     private readonly Process _process;
     private readonly string _program;
     private readonly StringBuilder _words = new();
@@ -81,24 +84,30 @@ internal sealed class QemuTool : IDisposable
         string words;
         lock (_words)
             words = _words.ToString().Trim().ReplaceLineEndings(" | ");
-        return new GodwitException(
-            ErrorCode.IoFailed, $"{_program} failed: {(words.Length == 0 ? $"exit code {_process.ExitCode}" : words)}", "see what it says");
+        if (words.Length == 0)
+            words = _process.ExitCode > SignalBase ? $"it was ended by signal {_process.ExitCode - SignalBase}" : $"exit code {_process.ExitCode}";
+        return new GodwitException(ErrorCode.IoFailed, $"{_program} failed: {words}", "see what it says");
     }
 
-    /// <inheritdoc/>
-    public void Dispose()
+    /// <summary>Ends it at once.</summary>
+    public void Kill()
     {
         try
         {
             if (!_process.HasExited)
                 _process.Kill();
-            _process.WaitForExit();
         }
         catch (InvalidOperationException)
         {
             // Ended between the two.
         }
+    }
 
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Kill();
+        _process.WaitForExit();
         _process.Dispose();
     }
 

@@ -34,7 +34,7 @@ internal sealed class VhdPlaces(IStorageFile file, VhdBlocks blocks, bool hasPar
         {
             foreach (var gap in gaps)
             {
-                // The file may be longer than the table can address.
+                // A file may be longer than what the 32 bits of an entry can name.
                 var start = blocks.AlignPlace(gap.Start);
                 var end = Math.Min(gap.End, VhdFormat.MaxFileLength);
                 if (end - start >= blocks.PlaceLength)

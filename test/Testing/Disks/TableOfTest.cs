@@ -1,13 +1,14 @@
 using System.Buffers.Binary;
 using System.Text;
+using Godwit.Storage;
 using Godwit.Storage.Partitions;
-using Godwit.Testing.Disks;
 
-namespace Godwit.Storage.Tests.Partitions;
+namespace Godwit.Testing.Disks;
 
 /// <summary>Partition tables made by hand, byte by byte from the specifications.</summary>
-internal static class TableOfTest
+public static class TableOfTest
 {
+    /// <summary>The type of a Linux partition.</summary>
     public static readonly Guid Linux = new("0fc63daf-8483-4772-8e79-3d69d8477de4");
     private static readonly CancellationToken None = CancellationToken.None;
 
