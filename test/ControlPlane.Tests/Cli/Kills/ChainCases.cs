@@ -33,7 +33,9 @@ internal sealed class MergeCase(ImageFormat format, bool several) : KillCase
         if (several && File.Exists(Path.Combine(folder, "lower.img")) && !File.Exists(Path.Combine(folder, "upper.img")))
             File.Delete(Path.Combine(folder, "lower.img"));
         RequireFiles(folder, several ? ["base.img", "leaf.img"] : ["base.img", "lower.img", "leaf.img"]);
-        return RequireSoundAsync(Path.Combine(folder, "leaf.img"), closed: true);
+
+        // A VHD that was killed while it got its new parent keeps a warning until it is opened for writing next.
+        return RequireSoundAsync(Path.Combine(folder, "leaf.img"), closed: format == ImageFormat.VhdxDynamic);
     }
 
     public override bool FindsItDone(CliResult end) => end.Code == 3 && end.Error.Contains("upper.img", StringComparison.Ordinal);
