@@ -38,8 +38,14 @@ internal sealed class RepairWork(DraftFile file, RepairOptions options)
     /// <summary>Gives up: nothing of the draft counts, and every step that was to be done is not.</summary>
     public void Abandon(long? offset, string problem, string advice)
     {
+        Postpone();
+        Impossible(offset, problem, advice);
+    }
+
+    /// <summary>Does nothing yet of all that was to be done: it would hide a problem that only a loss can mend.</summary>
+    public void Postpone()
+    {
         file.Reset();
         _steps.RemoveAll(static step => step.Outcome is RepairOutcome.Mended or RepairOutcome.MendedWithLoss);
-        Impossible(offset, problem, advice);
     }
 }

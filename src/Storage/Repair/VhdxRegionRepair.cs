@@ -50,6 +50,8 @@ internal static class VhdxRegionRepair
                 $"the file ends at {work.DataEnd}, inside its block allocation table ({bat.Length} bytes at {bat.Offset})",
                 "the rest of the table becomes empty; what is lost by that is listed next"))
             {
+                // A log that got a new place would make the file longer, and nobody could tell any more that it was cut.
+                work.Postpone();
                 return false;
             }
 
