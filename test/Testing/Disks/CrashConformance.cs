@@ -205,12 +205,13 @@ public abstract class CrashConformance
     private static async Task RequestAsync(
         BlockDevice disk, CrashFile file, CrashHistory history, int id, int kind, long offset, int length)
     {
+        var began = history.Now();
         var start = file.EventCount;
         switch (kind)
         {
             case 0:
                 await disk.FlushAsync(None);
-                history.AddFlush(start, file.EventCount);
+                history.AddFlush(start, file.EventCount, began);
                 break;
             case 1:
                 await disk.TrimAsync(offset, length, None);

@@ -18,7 +18,8 @@ public sealed class CrashHistory(int baseRequest = 0)
 
     private readonly Lock _gate = new();
     private readonly Dictionary<long, List<Entry>> _sectors = [];
-    private readonly List<(int Start, int End)> _flushes = [];
+    private readonly List<Flush> _flushes = [];
+    private long _moment;
 
     /// <summary>The bytes request <paramref name="id"/> writes there.</summary>
     public static byte[] Content(int id, long offset, int length)
@@ -29,6 +30,10 @@ public sealed class CrashHistory(int baseRequest = 0)
         return bytes;
     }
 
+    /// <summary>A moment, later than all before. Events do not tell whether a flush began before or after the answer to a request whose
+    /// change of the file was the last event.</summary>
+    public long Now() => Interlocked.Increment(ref _moment);
+
     /// <summary>Notes a finished request.</summary>
     /// <param name="id">Its number, from 1 upwards in order of start; 0 in place of it when it left zeroes.</param>
     /// <param name="offset">First byte.</param>
@@ -38,22 +43,26 @@ public sealed class CrashHistory(int baseRequest = 0)
     /// <param name="forced">It survives a power cut without a flush.</param>
     public void Add(int id, long offset, long length, int start, int end, bool forced)
     {
+        var ended = Now();
         lock (_gate)
         {
             for (var sector = offset / Sector; sector < (offset + length) / Sector; sector++)
             {
                 if (!_sectors.TryGetValue(sector, out var entries))
                     _sectors.Add(sector, entries = []);
-                entries.Add(new Entry(id, start, end, forced));
+                entries.Add(new Entry(id, start, end, forced, ended));
             }
         }
     }
 
     /// <summary>Notes a finished flush.</summary>
-    public void AddFlush(int start, int end)
+    /// <param name="start">Events in the log when it started.</param>
+    /// <param name="end">Events in the log when it had completed.</param>
+    /// <param name="began">From <see cref="Now"/>, right before it started; not needed where nothing runs beside it.</param>
+    public void AddFlush(int start, int end, long began = long.MaxValue)
     {
         lock (_gate)
-            _flushes.Add((start, end));
+            _flushes.Add(new Flush(start, end, began));
     }
 
     /// <summary>Judges what is left after a crash.</summary>
@@ -96,7 +105,7 @@ public sealed class CrashHistory(int baseRequest = 0)
     }
 
     private bool IsDurable(Entry entry, int now) =>
-        (entry.Forced && entry.End <= now) || _flushes.Exists(flush => flush.Start >= entry.End && flush.End <= now);
+        (entry.Forced && entry.End <= now) || _flushes.Exists(flush => flush.Start >= entry.End && flush.Began > entry.Ended && flush.End <= now);
 
     private string Describe(long sector)
     {
@@ -105,5 +114,7 @@ public sealed class CrashHistory(int baseRequest = 0)
     }
 
     /// <summary>One request's effect on one sector.</summary>
-    private readonly record struct Entry(int Id, int Start, int End, bool Forced);
+    private readonly record struct Entry(int Id, int Start, int End, bool Forced, long Ended);
+
+    private readonly record struct Flush(int Start, int End, long Began);
 }
