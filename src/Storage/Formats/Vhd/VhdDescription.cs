@@ -40,7 +40,7 @@ internal static class VhdDescription
             var locator = header.Locator(index);
 
             // A locator that points nowhere is no reason to refuse the disk: another one may find the parent.
-            if (!locator.IsUnderstood || locator.Length is 0 or > VhdFormat.MaxLocatorLength || end < locator.Length || locator.Offset > (ulong)(end - locator.Length))
+            if (!locator.IsUnderstood || !locator.HasPathBefore(end))
                 continue;
             var bytes = new byte[locator.Length];
             await file.ReadAsync((long)locator.Offset, bytes, cancellationToken).ConfigureAwait(false);

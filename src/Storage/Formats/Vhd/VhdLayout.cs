@@ -75,7 +75,7 @@ internal sealed class VhdLayout
     {
         if (!locator.IsUsed || locator.Length == 0)
             return;
-        if (locator.Length > VhdFormat.MaxLocatorLength || _end < locator.Length || locator.Offset > (ulong)(_end - locator.Length))
+        if (!locator.HasPathBefore(_end))
         {
             _findings.Warning(null,
                 $"the parent locator {locator.Name} ({locator.Length} bytes at {locator.Offset}) is longer than any path or reaches past the end at {_end}; it is ignored");

@@ -46,6 +46,10 @@ internal readonly record struct VhdLocator(uint Code, uint Space, uint Length, u
         }
     }
 
+    /// <summary>There is a path, no longer than any path is, and all of it lies before this offset of the file.</summary>
+    public bool HasPathBefore(long end) =>
+        Length is > 0 and <= VhdFormat.MaxLocatorLength && Length <= end && Offset <= (ulong)(end - Length);
+
     public static VhdLocator Read(ReadOnlySpan<byte> bytes) => new(
         BinaryPrimitives.ReadUInt32BigEndian(bytes),
         BinaryPrimitives.ReadUInt32BigEndian(bytes[4..]),

@@ -33,7 +33,7 @@ internal sealed class VhdxSpace(IStorageFile file, int blockSize, long end, long
     public static VhdxSpace Of(VhdxImage image, VhdxOpenOptions options) => new(
         image.File, image.Metadata.BlockSize, image.Layout.End, Math.Min(options.Headroom, VhdxFormat.AlignUp(image.Metadata.DiskSize, VhdxFormat.MiB)));
 
-    /// <summary>The end of the last place handed out at the end of the file; 0 when none was.</summary>
+    /// <summary>Up to here the file has been made longer for a block; 0 when it has not.</summary>
     public long GrownTo => Volatile.Read(ref _grownTo);
 
     /// <summary>Adds what nobody owned when the file was opened. Its content is unknown.</summary>
@@ -104,6 +104,7 @@ internal sealed class VhdxSpace(IStorageFile file, int blockSize, long end, long
         {
             if (file.Length < length)
                 await file.SetLengthAsync(length, cancellationToken).ConfigureAwait(false);
+            Volatile.Write(ref _grownTo, Math.Max(_grownTo, length));
         }
         finally
         {

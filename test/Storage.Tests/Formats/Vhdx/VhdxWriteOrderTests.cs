@@ -155,6 +155,42 @@ public sealed class VhdxWriteOrderTests
         Assert.Equal(Pattern(1, 4096), await ReadAsync(disk, 0, 4096));
     }
 
+    /// <summary>The whole place of a block that was cut at the end of the file counts once the disk has the larger size.</summary>
+    [Fact(Timeout = 20_000)]
+    public async Task A_larger_size_is_logged_only_when_the_place_of_a_cut_block_is_stable()
+    {
+        const int BlockSize = 8 * MiB;
+        var image = await CreateAsync(BlockSize + MiB, BlockSize);
+        await using (var disk = await OpenAsync(image.Reopen()))
+            await disk.WriteAsync(0, Pattern(1, BlockSize + MiB), WriteFlags.None, None);
+        await image.Reopen().SetLengthAsync(FirstBlockOffset + BlockSize + MiB, None);
+        var file = new FaultyFile(image.Reopen());
+        await using var again = await OpenAsync(file);
+        await again.TrimAsync(0, BlockSize, None);
+        await again.FlushAsync(None);
+        var before = file.Count(FileOperation.Flush);
+        await again.ResizeAsync(2 * BlockSize, None);
+        Assert.Equal(FirstBlockOffset + (2 * BlockSize), file.Length);
+        Assert.Equal(1, file.Count(FileOperation.Flush) - before);
+    }
+
+    [Fact(Timeout = 20_000)]
+    public async Task A_close_that_cannot_cut_the_file_is_a_close_all_the_same()
+    {
+        var left = await CreateAsync(64 * MiB);
+        var file = new FaultyFile(left.Reopen());
+        await using (var disk = await OpenAsync(file))
+        {
+            await disk.WriteAsync(0, Pattern(1, 4096), WriteFlags.None, None);
+            file.Fail(FileOperation.SetLength);
+        }
+
+        Assert.True(left.Length > FirstBlockOffset + MiB);
+        Assert.True((await VhdxCheck.RunAsync(left.Reopen(), None)) is { Errors: 0, Warnings: 0 });
+        await using var again = await OpenAsync(left.Reopen());
+        Assert.Equal(Pattern(1, 4096), await ReadAsync(again, 0, 4096));
+    }
+
     [Fact(Timeout = 20_000)]
     public async Task Space_freed_but_not_flushed_is_not_used()
     {
