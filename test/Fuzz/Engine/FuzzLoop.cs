@@ -18,13 +18,12 @@ internal sealed class FuzzLoop(FuzzTarget target, int seed, FindingFolder findin
 {
     private static readonly TimeSpan SlowLimit = TimeSpan.FromSeconds(2);
     private readonly CoverageMap _map = new();
-    private readonly List<FuzzInput> _corpus = [];
     private readonly List<string> _messages = [];
-    private readonly Random _random = new(seed);
+    private readonly FuzzCorpus _corpus = new(new Random(seed));
     private TimeSpan _slowest;
 
     /// <summary>Inputs that showed something new, in the order they were found.</summary>
-    public IReadOnlyList<FuzzInput> Corpus => _corpus;
+    public IReadOnlyList<FuzzInput> Corpus => _corpus.Inputs;
 
     /// <summary>Runs until one of the limits is reached.</summary>
     /// <param name="known">Inputs of earlier runs; run first.</param>
@@ -36,36 +35,48 @@ internal sealed class FuzzLoop(FuzzTarget target, int seed, FindingFolder findin
         var watch = Stopwatch.StartNew();
         var nextReport = TimeSpan.FromSeconds(30);
         using var watchdog = new Watchdog(findings);
-        var mutator = new Mutator(target, _random);
-        for (var image = 0; image < target.Images.Count; image++)
-            await RunOneAsync(new FuzzInput(image, Seals.Checksums | Seals.Repeats, []), watchdog, always: true);
+        var mutator = new Mutator(target, new Random(~seed));
+        foreach (var image in await WarmAsync())
+            await RunOneAsync(image, watchdog, always: true);
         foreach (var input in known)
             await RunOneAsync(input, watchdog, always: false);
         var done = 0L;
         for (; done < executions && watch.Elapsed < limit; done++)
         {
-            // The newest inputs have had the fewest children: half of the time one of the last quarter.
-            var oldest = _random.Next(2) == 0 ? 0 : _corpus.Count * 3 / 4;
-            var parent = _corpus[_random.Next(oldest, _corpus.Count)];
-            await RunOneAsync(await mutator.MutateAsync(parent, _corpus[_random.Next(_corpus.Count)]), watchdog, always: false);
+            await RunOneAsync(await mutator.MutateAsync(_corpus.Next(), _corpus.Any()), watchdog, always: false);
             if (watch.Elapsed > nextReport)
             {
-                report($"{target.Name}: {done} executions, {done / watch.Elapsed.TotalSeconds:0}/s, {_map.Edges} edges, {_corpus.Count} inputs, {_messages.Count} findings");
+                report($"{target.Name}: {done} executions, {done / watch.Elapsed.TotalSeconds:0}/s, {_map.Edges} edges, {_corpus.Inputs.Count} inputs, {_messages.Count} findings");
                 nextReport += TimeSpan.FromSeconds(30);
             }
         }
 
-        return new FuzzResult(target.Name, done, watch.Elapsed, _map.Edges, _corpus.Count, _slowest, _messages);
+        return new FuzzResult(target.Name, done, watch.Elapsed, _map.Edges, _corpus.Inputs.Count, _slowest, _messages);
+    }
+
+    /// <summary>The images unchanged, each run a few times: what compiling the code takes is not their cost.</summary>
+    private async ValueTask<IEnumerable<FuzzInput>> WarmAsync()
+    {
+        var images = Enumerable.Range(0, target.Images.Count).Select(image => new FuzzInput(image, Seals.Checksums | Seals.Repeats, [])).ToList();
+        for (var round = 0; round < 4; round++)
+        {
+            foreach (var image in images)
+                await TryAsync(image);
+        }
+
+        return images;
     }
 
     private async ValueTask RunOneAsync(FuzzInput input, Watchdog watchdog, bool always)
     {
         CoverageMap.Clear();
         watchdog.Start(input);
+        var watch = Stopwatch.StartNew();
         var finding = await TryAsync(input);
+        var cost = watch.Elapsed;
         watchdog.Stop();
         if (_map.Learn() || always)
-            _corpus.Add(input);
+            _corpus.Add(input, cost);
         if (finding is null || !findings.IsNew(finding))
             return;
         var smallest = await ShrinkAsync(input, finding.Shape);
