@@ -3,6 +3,7 @@ using Godwit.Api.Disks;
 using Godwit.Cli.Disks.Foreign;
 using Godwit.Cli.Text;
 using Godwit.Storage;
+using Godwit.Storage.Chains;
 using Godwit.Storage.Files;
 using Godwit.Storage.Formats;
 using Godwit.Storage.Operations;
@@ -57,8 +58,14 @@ internal sealed class DiskConvert
 
         var making = new FileMaking(
             session, plan, (path, token) => CreateAsync(path, plan, token),
-            (path, readOnly, token) => DiskImage.OpenAsync(path, plan.Format, readOnly, token));
+            (path, readOnly, token) => OpenAsync(path, plan, readOnly, token));
         return source.UseAsync(device => making.RunAsync(device, target, restart, verify, cancellationToken), cancellationToken);
+    }
+
+    private static async ValueTask<BlockDevice> OpenAsync(string path, CopyPlan plan, bool readOnly, CancellationToken cancellationToken)
+    {
+        var options = new ChainOptions { Format = plan.Format, ReadOnly = readOnly, BypassCache = true };
+        return (await DiskChain.OpenAsync(path, options, cancellationToken)).Device;
     }
 
     private static ValueTask CreateAsync(string path, CopyPlan plan, CancellationToken cancellationToken) => DiskImage.CreateAsync(

@@ -39,7 +39,7 @@ internal sealed class DiskFileCopy
         var plan = new CopyPlan { Operation = "copy", Sources = [FileIdentity.Read(source)], Size = from.Length };
         var making = new FileMaking(
             session, plan, (path, token) => WholeFile.CreateAsync(path, plan.Size, token),
-            (path, readOnly, _) => new ValueTask<BlockDevice>(WholeFile.Open(path, readOnly)));
+            (path, readOnly, _) => new ValueTask<BlockDevice>(WholeFile.Open(path, readOnly, bypassCache: true)));
         var hash = await making.RunAsync(from, target, session.Get(_restart), !session.Get(_noVerify), cancellationToken);
         var text = hash is null ? null : Convert.ToHexStringLower(hash);
         long allocated;

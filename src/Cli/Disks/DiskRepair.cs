@@ -114,7 +114,7 @@ internal sealed class DiskRepair
         };
         var making = new FileMaking(
             session, copy, (target, token) => WholeFile.CreateAsync(target, copy.Size, token),
-            (target, readOnly, _) => new ValueTask<BlockDevice>(WholeFile.Open(target, readOnly)));
+            (target, readOnly, _) => new ValueTask<BlockDevice>(WholeFile.Open(target, readOnly, bypassCache: true)));
         await making.RunAsync(from, to, session.Get(_restart), verify: true, cancellationToken);
 
         // The copy has its name now: no ^C undoes that.

@@ -11,6 +11,9 @@ public sealed record ChainOptions
     /// <summary>Opens the image for reading only. Its parents are opened for reading only in any case.</summary>
     public bool ReadOnly { get; init; }
 
+    /// <summary>Large writes go around the page cache: for a disk that is filled and not used at once. See <see cref="Files.LocalFile.Open"/>.</summary>
+    public bool BypassCache { get; init; }
+
     /// <summary>Where the drives and shares of Windows are on this computer.</summary>
     public PathMap Paths { get; init; } = PathMap.Empty;
 

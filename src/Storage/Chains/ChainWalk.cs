@@ -14,7 +14,7 @@ internal static class ChainWalk
     public static async ValueTask<List<ChainLayer>> OpenFilesAsync(
         string path, ChainOptions options, List<LocalFile> files, CancellationToken cancellationToken)
     {
-        var leaf = LocalFile.Open(path, options.ReadOnly);
+        var leaf = LocalFile.Open(path, options.ReadOnly, options.BypassCache);
         files.Add(leaf);
         var format = await ImageProbe.TellAsync(leaf, options.Format, cancellationToken).ConfigureAwait(false);
         var layers = new List<ChainLayer> { await DescribeAsync(leaf, format, cancellationToken).ConfigureAwait(false) };

@@ -7,6 +7,7 @@ namespace Godwit.Storage.Files;
 internal sealed unsafe class FileDescriptor : IDisposable
 {
     private readonly FileHandle _handle;
+    private UncachedWriter? _uncached;
 
     private FileDescriptor(FileHandle handle, string path)
     {
@@ -57,9 +58,12 @@ internal sealed unsafe class FileDescriptor : IDisposable
         return done;
     }
 
+    /// <summary>From now on large, aligned writes go around the page cache, where the file system lets them.</summary>
+    public void BypassCache() => _uncached = UncachedWriter.TryOpen(_handle);
+
     public void Write(long offset, ReadOnlySpan<byte> buffer)
     {
-        var done = 0;
+        var done = _uncached?.Write(offset, buffer) ?? 0;
         fixed (byte* start = buffer)
         {
             while (done < buffer.Length)
@@ -160,7 +164,11 @@ internal sealed unsafe class FileDescriptor : IDisposable
         return LibC.Control(_handle, LibC.BlockDeviceSize, &length) < 0 ? throw Errno.Last(Path, "size") : length;
     }
 
-    public void Dispose() => _handle.Dispose();
+    public void Dispose()
+    {
+        _uncached?.Dispose();
+        _handle.Dispose();
+    }
 
     private static bool Interrupted() => Marshal.GetLastPInvokeError() == Errno.Interrupted;
 }

@@ -2,7 +2,7 @@ using Godwit.Storage.Interop;
 
 namespace Godwit.Storage.Files;
 
-/// <summary>A regular file or block device of this computer, read and written through the page cache.</summary>
+/// <summary>A regular file or block device of this computer, read and written through the page cache unless told otherwise.</summary>
 /// <remarks>
 /// <para>Holds a lock on the file while open (<c>flock</c>): exclusive for writing, shared for reading.</para>
 /// <para>Reads and writes run on the caller's thread and complete synchronously. A flush runs on the thread pool and its
@@ -66,11 +66,19 @@ public sealed partial class LocalFile : IStorageFile
     /// <summary>Opens an existing file or block device and locks it.</summary>
     /// <param name="path">The file; symbolic links are followed.</param>
     /// <param name="readOnly">Opens for reading only and lets other readers in.</param>
+    /// <param name="bypassCache">Writes of 1 MiB and more at multiples of 4096 bytes, from memory at one, go to the disk without the page
+    /// cache: for files that are filled and not read again soon. A wish; not every file system can.</param>
     /// <exception cref="StorageException"><see cref="StorageErrorKind.NotFound"/>, <see cref="StorageErrorKind.AccessDenied"/>,
     /// <see cref="StorageErrorKind.InUse"/> when another opening holds it, or <see cref="StorageErrorKind.InvalidRequest"/>
     /// when it is neither a regular file nor a block device.</exception>
-    public static LocalFile Open(string path, bool readOnly) =>
-        Wrap(FileDescriptor.Open(path, readOnly ? LibC.OpenReadOnly : LibC.OpenReadWrite), readOnly);
+    public static LocalFile Open(string path, bool readOnly, bool bypassCache = false)
+    {
+        var descriptor = FileDescriptor.Open(path, readOnly ? LibC.OpenReadOnly : LibC.OpenReadWrite);
+        var file = Wrap(descriptor, readOnly);
+        if (bypassCache && !readOnly)
+            descriptor.BypassCache();
+        return file;
+    }
 
     /// <summary>Creates an empty file that only its owner may read and write, and locks it.</summary>
     /// <param name="path">The file; must not exist.</param>

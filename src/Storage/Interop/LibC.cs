@@ -6,11 +6,13 @@ namespace Godwit.Storage.Interop;
 internal static unsafe partial class LibC
 {
     public const int OpenReadOnly = 0;
+    public const int OpenWriteOnly = 1;
     public const int OpenReadWrite = 2;
     public const int OpenCreate = 0x40;
     public const int OpenExclusive = 0x80;
     public const int OpenNoTerminal = 0x100;
     public const int OpenNonBlocking = 0x800;
+    public const int OpenDirect = 0x4000;
     public const int OpenCloseOnExec = 0x80000;
 
     public const int LockShared = 1;

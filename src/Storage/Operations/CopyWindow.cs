@@ -1,3 +1,5 @@
+using Godwit.Storage.Files;
+
 namespace Godwit.Storage.Operations;
 
 /// <summary>A part of a device on its way from the source to the target.</summary>
@@ -10,7 +12,8 @@ internal sealed class CopyWindow
     // writes stay few.
     private const int PieceBytes = 64 << 10;
 
-    private readonly byte[] _bytes = GC.AllocateUninitializedArray<byte>(Size, pinned: true);
+    // Aligned, so that it can go to the disk without the page cache.
+    private readonly Memory<byte> _bytes = AlignedMemory.Allocate(Size);
     private readonly List<(int Start, int Length)> _parts = [];
 
     /// <summary>First byte on the device.</summary>
@@ -53,11 +56,11 @@ internal sealed class CopyWindow
         {
             // The last granule may reach behind the target's end, where there is nothing to write.
             var inside = (int)Math.Min(length, target.Length - (Offset + start));
-            await target.WriteAsync(Offset + start, _bytes.AsMemory(start, inside), WriteFlags.None, cancellationToken).ConfigureAwait(false);
+            await target.WriteAsync(Offset + start, _bytes.Slice(start, inside), WriteFlags.None, cancellationToken).ConfigureAwait(false);
         }
     }
 
-    private Memory<byte> Place(long at, int length) => _bytes.AsMemory((int)(at - Offset), length);
+    private Memory<byte> Place(long at, int length) => _bytes.Slice((int)(at - Offset), length);
 
     /// <summary>Remembers the pieces that are not zero; neighbours are one part, also over the border of two runs.</summary>
     private void NoteData(int start, int length)
@@ -65,7 +68,7 @@ internal sealed class CopyWindow
         for (var end = start + length; start < end;)
         {
             var piece = (int)Math.Min(PieceBytes - ((Offset + start) % PieceBytes), end - start);
-            if (_bytes.AsSpan(start, piece).ContainsAnyExcept((byte)0))
+            if (_bytes.Span.Slice(start, piece).ContainsAnyExcept((byte)0))
                 AddPart(start, piece);
             start += piece;
         }

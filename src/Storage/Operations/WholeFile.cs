@@ -17,8 +17,9 @@ public sealed class WholeFile : BlockDevice
     /// <summary>Opens a file.</summary>
     /// <param name="path">The file or block device; any content.</param>
     /// <param name="readOnly">Opens for reading only, which others may do at the same time.</param>
+    /// <param name="bypassCache">See <see cref="LocalFile.Open"/>.</param>
     /// <exception cref="StorageException">It could not be opened: NotFound, AccessDenied, InUse.</exception>
-    public static WholeFile Open(string path, bool readOnly) => new(LocalFile.Open(path, readOnly));
+    public static WholeFile Open(string path, bool readOnly, bool bypassCache = false) => new(LocalFile.Open(path, readOnly, bypassCache));
 
     /// <summary>A device over a file that is open; disposing it disposes the file.</summary>
     internal static WholeFile Over(IStorageFile file) => new(file);

@@ -19,8 +19,21 @@ public class LocalFileConformance : StorageFileConformance, IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    protected override IStorageFile Create() => LocalFile.Create(_folder.File($"file{Interlocked.Increment(ref _count)}"));
+    protected override IStorageFile Create() => LocalFile.Create(NewPath());
+
+    protected string NewPath() => _folder.File($"file{Interlocked.Increment(ref _count)}");
 }
 
 /// <summary>On a file system in memory, which reserves space in another way.</summary>
 public sealed class LocalFileInMemoryConformance() : LocalFileConformance(Directory.Exists("/dev/shm") ? "/dev/shm" : null);
+
+/// <summary>With large writes that go around the page cache, where the file system of the temporary folder can.</summary>
+public sealed class LocalFileUncachedConformance : LocalFileConformance
+{
+    protected override IStorageFile Create()
+    {
+        var path = NewPath();
+        LocalFile.Create(path).DisposeAsync().AsTask().GetAwaiter().GetResult();
+        return LocalFile.Open(path, readOnly: false, bypassCache: true);
+    }
+}
