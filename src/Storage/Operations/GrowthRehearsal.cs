@@ -1,7 +1,6 @@
 using Godwit.Storage.Chains;
 using Godwit.Storage.Files;
 using Godwit.Storage.Formats;
-using Godwit.Storage.Repair;
 
 namespace Godwit.Storage.Operations;
 

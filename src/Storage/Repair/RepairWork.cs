@@ -1,3 +1,5 @@
+using Godwit.Storage.Files;
+
 namespace Godwit.Storage.Repair;
 
 /// <summary>A repair on its way: the draft and what has been found and done.</summary>

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Godwit.Storage.Files;
 using Godwit.Storage.Formats.Vhd;
 using Godwit.Storage.Formats.Vhdx;
 

@@ -1,6 +1,6 @@
 using System.Collections;
+using Godwit.Storage.Files;
 using Godwit.Storage.Formats.Vhd;
-using Godwit.Storage.Formats.Vhdx;
 
 namespace Godwit.Storage.Repair;
 

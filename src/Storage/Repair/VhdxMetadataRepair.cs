@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Godwit.Storage.Files;
 using Godwit.Storage.Formats.Vhdx;
 
 namespace Godwit.Storage.Repair;

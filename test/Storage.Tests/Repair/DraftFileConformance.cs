@@ -1,5 +1,4 @@
 using Godwit.Storage.Files;
-using Godwit.Storage.Repair;
 using Godwit.Testing.Files;
 
 namespace Godwit.Storage.Tests.Repair;

@@ -1,3 +1,4 @@
+using Godwit.Storage.Files;
 using Godwit.Storage.Operations;
 using Godwit.Storage.Repair;
 using Godwit.Testing.Files;

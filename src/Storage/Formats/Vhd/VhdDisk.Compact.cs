@@ -1,3 +1,4 @@
+using Godwit.Storage.Files;
 using Godwit.Storage.Formats.Vhdx;
 
 namespace Godwit.Storage.Formats.Vhd;

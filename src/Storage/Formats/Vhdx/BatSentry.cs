@@ -13,7 +13,7 @@ internal sealed class BatSentry(FileClaims claims)
     public string? Admit(VhdxGeometry geometry, BatPage page, out long? at)
     {
         at = null;
-        if (!_admitted.Add(page.Number))
+        if (!_admitted.Add(page.Number) || page.IsBlank)
             return null;
         var first = page.Number << BatPage.Shift;
         var count = (int)Math.Min(BatPage.EntryCount, geometry.EntryCount - first);

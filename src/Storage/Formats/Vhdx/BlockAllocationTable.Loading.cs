@@ -210,7 +210,10 @@ internal sealed partial class BlockAllocationTable
     {
         long? at = null;
         string? problem = null;
-        Visit(page, page.Number, (index, entry) =>
+
+        // Bitmaps of a disk with a parent have fewer states than blocks.
+        var isHarmless = page.IsBlank && !_geometry.HasParent;
+        Visit(isHarmless ? BatPage.Empty : page, page.Number, (index, entry) =>
         {
             problem ??= BatEntryRules.ProblemOf(_geometry, index, entry, _file.Length);
             at ??= problem is null ? null : index;

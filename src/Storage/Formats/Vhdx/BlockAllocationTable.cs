@@ -102,7 +102,7 @@ internal sealed partial class BlockAllocationTable
             // The next page starts with a payload entry or with a bitmap entry, whose payload neighbour follows.
             var next = (number + 1) << BatPage.Shift;
             var behind = Math.Min(end, geometry.BlockOf(geometry.IsBitmapEntry(next) ? next + 1 : next));
-            for (; block < behind && page != BatPage.Empty; block++)
+            for (; block < behind && !page.IsBlank; block++)
             {
                 if (page[geometry.EntryOf(block) & (BatPage.EntryCount - 1)].IsPresent)
                     return block;

@@ -1,3 +1,5 @@
+using Godwit.Storage.Files;
+
 namespace Godwit.Storage.Formats.Vhdx;
 
 /// <summary>Which MiB of the file have an owner: one bit each, in pieces that exist only where something is. Not thread-safe.</summary>

@@ -1,3 +1,5 @@
+using Godwit.Storage.Files;
+
 namespace Godwit.Storage.Formats.Vhdx;
 
 /// <content>Giving space back: docs/design/compact.md.</content>

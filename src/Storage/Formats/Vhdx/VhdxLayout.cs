@@ -2,12 +2,6 @@ using Godwit.Storage.Files;
 
 namespace Godwit.Storage.Formats.Vhdx;
 
-/// <summary>A stretch of the file.</summary>
-internal readonly record struct FileRange(long Start, long Length)
-{
-    public long End => Start + Length;
-}
-
 /// <summary>Who owns which part of the file: checks that nothing overlaps and finds what nobody owns.</summary>
 /// <remarks>[MS-VHDX] section 2.5.1: a block lies behind the header section and must not overlap any other structure.
 /// The memory it takes depends on the length of the file, 8 MiB for 64 TiB, not on what the table says.</remarks>

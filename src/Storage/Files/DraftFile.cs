@@ -1,7 +1,4 @@
-using Godwit.Storage.Files;
-using Godwit.Storage.Formats.Vhdx;
-
-namespace Godwit.Storage.Repair;
+namespace Godwit.Storage.Files;
 
 /// <summary>A file as it would be with changes that are kept in memory. The file behind is only read and stays the caller's.</summary>
 /// <remarks>One request at a time. Changes are kept in pages of 4 KiB, zeroed ranges as ranges; how much there may be is

@@ -1,6 +1,4 @@
-using Godwit.Storage.Formats.Vhdx;
-
-namespace Godwit.Storage.Repair;
+namespace Godwit.Storage.Files;
 
 /// <summary>Bytes of a file, as ranges that never touch, in order. Not thread-safe.</summary>
 internal sealed class RangeSet
