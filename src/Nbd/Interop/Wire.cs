@@ -8,10 +8,14 @@ namespace Godwit.Nbd.Interop;
 /// <see cref="Wake"/> may be called from any.</remarks>
 internal sealed unsafe class Wire : IDisposable
 {
+    // A whole large reply on its way while the client still takes the one before; the kernel cuts it to its own limit.
+    private const int SendBuffer = 4 << 20;
+
     private readonly Socket _socket;
     private readonly int _descriptor;
     private readonly int _wakeDescriptor;
     private readonly bool _held;
+    private readonly AdaptiveWait _wait = new();
 
     /// <summary>Takes the socket over.</summary>
     /// <param name="socket">A connected stream socket; disposed with this object.</param>
@@ -24,6 +28,7 @@ internal sealed unsafe class Wire : IDisposable
             throw new SocketException((int)SocketError.TooManyOpenSockets);
         if (socket.ProtocolType == ProtocolType.Tcp)
             socket.NoDelay = true;
+        socket.SendBufferSize = SendBuffer;
         socket.SafeHandle.DangerousAddRef(ref _held);
         _descriptor = (int)socket.SafeHandle.DangerousGetHandle();
     }
@@ -32,23 +37,30 @@ internal sealed unsafe class Wire : IDisposable
     /// <returns>Bytes received; 0 when the peer has hung up or the connection is broken.</returns>
     public int Receive(PinnedBuffer buffer, int offset, int count)
     {
-        while (true)
+        // Mostly there is something: no clock is read then.
+        var received = SocketCalls.Receive(_descriptor, buffer.At(offset), (nuint)count, SocketCalls.DontWait);
+        if (received < 0)
         {
-            var received = SocketCalls.Receive(_descriptor, buffer.At(offset), (nuint)count, 0);
-            if (received >= 0)
-                return (int)received;
-            if (!CanRetry(SocketCalls.PollIn))
-                return 0;
+            _wait.Begin();
+            received = WaitAndReceive(buffer, offset, count);
+            _wait.End();
         }
+
+        return (int)received;
     }
 
     /// <summary>Sends all of a range, waiting for the peer to take it.</summary>
+    /// <param name="buffer">The memory.</param>
+    /// <param name="offset">First byte.</param>
+    /// <param name="count">Bytes.</param>
+    /// <param name="more">More follows at once.</param>
     /// <returns>False when the peer is gone.</returns>
-    public bool Send(PinnedBuffer buffer, int offset, int count)
+    public bool Send(PinnedBuffer buffer, int offset, int count, bool more = false)
     {
+        var flags = SocketCalls.NoSignal | (more ? SocketCalls.More : 0);
         while (count > 0)
         {
-            var sent = SocketCalls.Send(_descriptor, buffer.At(offset), (nuint)count, SocketCalls.NoSignal);
+            var sent = SocketCalls.Send(_descriptor, buffer.At(offset), (nuint)count, flags);
             if (sent > 0)
             {
                 offset += (int)sent;
@@ -58,6 +70,22 @@ internal sealed unsafe class Wire : IDisposable
             {
                 return false;
             }
+        }
+
+        return true;
+    }
+
+    /// <summary>Sends what is in a pipe, waiting for the peer to take it.</summary>
+    /// <returns>False when the peer is gone; the pipe may hold a rest then.</returns>
+    public bool Send(ReplyPipe pipe, int count)
+    {
+        while (count > 0)
+        {
+            var sent = SocketCalls.Splice(pipe.Out, null, _descriptor, null, (nuint)count, SocketCalls.SpliceMove);
+            if (sent > 0)
+                count -= (int)sent;
+            else if (sent == 0 || !CanRetry(SocketCalls.PollOut))
+                return false;
         }
 
         return true;
@@ -102,6 +130,19 @@ internal sealed unsafe class Wire : IDisposable
             _socket.SafeHandle.DangerousRelease();
         _socket.Dispose();
         _ = SocketCalls.Close(_wakeDescriptor);
+    }
+
+    private nint WaitAndReceive(PinnedBuffer buffer, int offset, int count)
+    {
+        while (true)
+        {
+            var sleeps = !_wait.AskAgain();
+            var received = SocketCalls.Receive(_descriptor, buffer.At(offset), (nuint)count, sleeps ? 0 : SocketCalls.DontWait);
+            if (received >= 0)
+                return received;
+            if (sleeps && !CanRetry(SocketCalls.PollIn))
+                return 0;
+        }
     }
 
     private bool CanRetry(short wanted)

@@ -100,7 +100,8 @@ internal sealed class Connection : IDisposable
         session.Export.CountConnection(1);
         try
         {
-            new Transmission(_wire, pool, input, output, session, _abort).Run();
+            using var pipe = new ReplyPipe();
+            new Transmission(_wire, pool, input, output, pipe, session, _abort).Run();
         }
         finally
         {

@@ -68,6 +68,14 @@ internal sealed class OutputBuffer
         Buffer = _pool.Rent(BufferPool.UsualSize);
     }
 
+    /// <summary>Sends what is collected, and data from a pipe behind it.</summary>
+    public void Send(ReplyPipe pipe, int count)
+    {
+        if (!IsBroken)
+            IsBroken = !_wire.Send(Buffer, 0, Used, more: true) || !_wire.Send(pipe, count);
+        Used = 0;
+    }
+
     /// <summary>Sends a finished reply that stands in other memory.</summary>
     public void Send(PinnedBuffer buffer, int offset, int count)
     {

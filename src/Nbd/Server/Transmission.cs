@@ -27,7 +27,7 @@ internal sealed class Transmission
     private uint _toSkip;
 
     public Transmission(
-        Wire wire, BufferPool pool, InputBuffer input, OutputBuffer output, Session session, CancellationToken abort)
+        Wire wire, BufferPool pool, InputBuffer input, OutputBuffer output, ReplyPipe pipe, Session session, CancellationToken abort)
     {
         _wire = wire;
         _pool = pool;
@@ -36,7 +36,7 @@ internal sealed class Transmission
         _session = session;
         _replies = new ReplyWriter(output, session.StructuredReplies);
         _pending = new PendingRequests(wire);
-        _server = new RequestServer(session, input, output, _replies, _pending, abort);
+        _server = new RequestServer(session, input, output, pipe, _replies, _pending, abort);
     }
 
     private enum Next

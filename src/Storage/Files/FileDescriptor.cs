@@ -79,6 +79,32 @@ internal sealed unsafe class FileDescriptor : IDisposable
         }
     }
 
+    /// <summary>Whether reading a range would not wait for the disk. False where the kernel (before 6.5) cannot tell.</summary>
+    public bool IsCached(long offset, int length)
+    {
+        const int PageShift = 12;
+        var range = new CacheRange { Offset = (ulong)offset, Length = (ulong)length };
+        CacheCounts counts;
+        var pages = ((offset + length - 1) >> PageShift) - (offset >> PageShift) + 1;
+        return LibC.CacheStatus(LibC.CacheStatusCall, _handle, &range, &counts, 0) == 0 && counts.Cached == (ulong)pages;
+    }
+
+    /// <summary>Moves pages into a pipe; ends early when the pipe is full or the file ends or fails.</summary>
+    public int MoveToPipe(long offset, int length, int pipe)
+    {
+        var done = 0;
+        while (done < length)
+        {
+            var moved = LibC.Splice(_handle, &offset, pipe, null, (nuint)(length - done), LibC.SpliceNonBlocking);
+            if (moved > 0)
+                done += (int)moved;
+            else if (moved == 0 || !Interrupted())
+                break;
+        }
+
+        return done;
+    }
+
     public void SyncContent()
     {
         while (LibC.SyncContent(_handle) < 0)

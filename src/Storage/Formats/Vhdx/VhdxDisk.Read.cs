@@ -37,6 +37,24 @@ public sealed partial class VhdxDisk
         return IsStillOwner(unmaps) ? ValueTask.CompletedTask : ReadPartsAsync(offset, buffer, cancellationToken);
     }
 
+    /// <inheritdoc/>
+    protected override int TryMoveToPipeCore(long offset, int length, int pipe)
+    {
+        var block = Geometry.BlockAt(offset);
+        var inBlock = offset - Geometry.StartOf(block);
+        var unmaps = _table.UnmapCount;
+        if (inBlock + length > BlockSize || !_table.TryGet(block, out var entry) || !TryFindSource(entry, offset, length, out var source))
+            return 0;
+        if (source == Source.Parent)
+            return _parent!.TryMoveToPipe(offset, length, pipe);
+        if (source == Source.Nobody)
+            return 0;
+
+        // Fewer than asked for is what tells the caller to throw them away.
+        var moved = _file.TryMoveToPipe(entry.Offset + inBlock, length, pipe);
+        return IsStillOwner(unmaps) ? moved : Math.Min(moved, length - 1);
+    }
+
     /// <summary>Whether bytes just read were the block's own: a place gets a new owner only after the count has gone up.</summary>
     private bool IsStillOwner(long unmaps)
     {
