@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
+using Godwit.Storage.Reading;
 
 namespace Godwit.Nbd.Interop;
 
@@ -32,6 +33,9 @@ internal sealed unsafe class Wire : IDisposable
         socket.SafeHandle.DangerousAddRef(ref _held);
         _descriptor = (int)socket.SafeHandle.DangerousGetHandle();
     }
+
+    /// <summary>Reads of files that complete when the connection's thread waits; null before it has begun to serve.</summary>
+    public ReadLoop? Reads { get; set; }
 
     /// <summary>Receives what is there, waiting for at least one byte.</summary>
     /// <returns>Bytes received; 0 when the peer has hung up or the connection is broken.</returns>
@@ -96,17 +100,15 @@ internal sealed unsafe class Wire : IDisposable
     /// <returns>True when <see cref="Receive"/> would not wait.</returns>
     public bool WaitForInputOrWake(bool alsoInput)
     {
+        if (Reads is { Pending: > 0 })
+            return WaitWithReads(alsoInput);
         var entries = stackalloc SocketCalls.PollEntry[2];
         entries[0] = new SocketCalls.PollEntry { Descriptor = _wakeDescriptor, Wanted = SocketCalls.PollIn };
         entries[1] = new SocketCalls.PollEntry { Descriptor = _descriptor, Wanted = SocketCalls.PollIn };
         if (SocketCalls.Poll(entries, alsoInput ? 2u : 1u, -1) < 0)
             return false;
         if (entries[0].Seen != 0)
-        {
-            ulong count;
-            _ = SocketCalls.Read(_wakeDescriptor, (byte*)&count, sizeof(ulong));
-        }
-
+            TakeWake();
         return alsoInput && entries[1].Seen != 0;
     }
 
@@ -130,6 +132,25 @@ internal sealed unsafe class Wire : IDisposable
             _socket.SafeHandle.DangerousRelease();
         _socket.Dispose();
         _ = SocketCalls.Close(_wakeDescriptor);
+    }
+
+    private bool WaitWithReads(bool alsoInput)
+    {
+        var (woken, hasInput) = Reads!.Wait(_wakeDescriptor, alsoInput ? _descriptor : -1);
+        if (woken)
+            TakeWake();
+        if (!alsoInput || !hasInput)
+            return false;
+
+        // The ring may speak of input that has been received since it began to watch.
+        var entry = new SocketCalls.PollEntry { Descriptor = _descriptor, Wanted = SocketCalls.PollIn };
+        return SocketCalls.Poll(&entry, 1, 0) > 0;
+    }
+
+    private void TakeWake()
+    {
+        ulong count;
+        _ = SocketCalls.Read(_wakeDescriptor, (byte*)&count, sizeof(ulong));
     }
 
     private nint WaitAndReceive(PinnedBuffer buffer, int offset, int count)

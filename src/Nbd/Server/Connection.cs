@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using Godwit.Nbd.Interop;
+using Godwit.Storage.Reading;
 
 namespace Godwit.Nbd.Server;
 
@@ -100,7 +101,9 @@ internal sealed class Connection : IDisposable
         session.Export.CountConnection(1);
         try
         {
+            using var reads = ReadLoop.Enter();
             using var pipe = new ReplyPipe();
+            _wire.Reads = reads;
             new Transmission(_wire, pool, input, output, pipe, session, _abort).Run();
         }
         finally

@@ -36,7 +36,7 @@ internal sealed class RequestServer(
         else if (task.IsCompletedSuccessfully)
             Succeed(task, request.Cookie);
         else
-            pending.Add(PendingKind.Plain, request.Cookie, request.Command == NbdCommand.Write ? input.Buffer : null).Watch(task);
+            pending.Add(PendingKind.Plain, request.Cookie, request.Command == NbdCommand.Write ? input.Buffer : null, (int)request.PayloadLength).Watch(task);
     }
 
     /// <summary>Answers a request the device has completed in the meantime.</summary>
@@ -217,7 +217,8 @@ internal sealed class RequestServer(
 
     private void Lend(ValueTask task, ulong cookie, ulong offset, int start, int count, PendingRead read)
     {
-        var chunk = pending.Add(PendingKind.ReadChunk, cookie, output.Lend());
+        var length = replies.ReadHeaderLength + count;
+        var chunk = pending.Add(PendingKind.ReadChunk, cookie, output.Lend(length), length);
         chunk.Start = start;
         chunk.Offset = offset;
         chunk.Count = count;
@@ -242,7 +243,7 @@ internal sealed class RequestServer(
         var task = BlockStatus.CollectAsync(_device, request, output.Buffer.Memory.Slice(start + HeaderLength, Room), abort);
         if (!task.IsCompleted)
         {
-            var status = pending.Add(PendingKind.Status, request.Cookie, output.Lend());
+            var status = pending.Add(PendingKind.Status, request.Cookie, output.Lend(HeaderLength + Room), HeaderLength + Room);
             status.Start = start;
             status.Watch(task);
             return;

@@ -133,7 +133,7 @@ internal sealed class Transmission
     {
         while (_pending.Count > 0)
         {
-            var hasInput = _wire.WaitForInputOrWake(true);
+            var hasInput = !_pending.HasCompleted && _wire.WaitForInputOrWake(true);
             AnswerCompleted();
             _output.Flush();
             if (hasInput)
@@ -145,7 +145,8 @@ internal sealed class Transmission
 
     private void WaitForCompletion()
     {
-        _wire.WaitForInputOrWake(false);
+        if (!_pending.HasCompleted)
+            _wire.WaitForInputOrWake(false);
         AnswerCompleted();
         _output.Flush();
     }
@@ -158,7 +159,7 @@ internal sealed class Transmission
             var lent = request.Lent;
             _server.AnswerCompleted(request);
             _pending.Remove(request);
-            if (lent is { Users: 0 } && !ReferenceEquals(lent, _input.Buffer))
+            if (lent is { Users: 0 } && !ReferenceEquals(lent, _input.Buffer) && !ReferenceEquals(lent, _output.Buffer))
                 _pool.Return(lent);
             request = next;
         }

@@ -17,6 +17,9 @@ internal sealed unsafe class FileDescriptor : IDisposable
 
     public string Path { get; }
 
+    /// <summary>For calls of others; hold a reference meanwhile.</summary>
+    public FileHandle Handle => _handle;
+
     public static FileDescriptor Open(string path, int flags)
     {
         // The kernel would cut the name there and open another file.
@@ -60,6 +63,20 @@ internal sealed unsafe class FileDescriptor : IDisposable
 
     /// <summary>From now on large, aligned writes go around the page cache, where the file system lets them.</summary>
     public void BypassCache() => _uncached = UncachedWriter.TryOpen(_handle);
+
+    /// <summary>Reads what is in the page cache, from the start of the range on, without waiting for the disk.</summary>
+    /// <returns>Bytes read; -1 when the file system cannot tell what it has.</returns>
+    public int ReadCached(long offset, Span<byte> buffer)
+    {
+        fixed (byte* start = buffer)
+        {
+            var vector = new IoVector { Start = start, Length = (nuint)buffer.Length };
+            var count = LibC.ReadVectorAt(_handle, &vector, 1, offset, LibC.ReadWithoutWaiting);
+            if (count >= 0)
+                return (int)count;
+            return Errno.MeansUnsupported(Marshal.GetLastPInvokeError()) ? -1 : 0;
+        }
+    }
 
     public void Write(long offset, ReadOnlySpan<byte> buffer)
     {

@@ -33,6 +33,9 @@ internal static unsafe partial class LibC
     /// <summary>BLKGETSIZE64: the size of a block device in bytes.</summary>
     public const nuint BlockDeviceSize = 0x80081272;
 
+    /// <summary>RWF_NOWAIT.</summary>
+    public const int ReadWithoutWaiting = 8;
+
     public const uint SpliceNonBlocking = 2;
 
     /// <summary>The number of cachestat on every architecture.</summary>
@@ -45,6 +48,9 @@ internal static unsafe partial class LibC
 
     [LibraryImport(Library, EntryPoint = "pread", SetLastError = true)]
     public static partial nint ReadAt(FileHandle file, byte* buffer, nuint count, long offset);
+
+    [LibraryImport(Library, EntryPoint = "preadv2", SetLastError = true)]
+    public static partial nint ReadVectorAt(FileHandle file, IoVector* vectors, int count, long offset, int flags);
 
     [LibraryImport(Library, EntryPoint = "pwrite", SetLastError = true)]
     public static partial nint WriteAt(FileHandle file, byte* buffer, nuint count, long offset);
