@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Godwit.Storage.Formats.Vhd;
 
 public sealed partial class VhdDisk
@@ -64,6 +66,7 @@ public sealed partial class VhdDisk
         return _table!.UnmapCount == unmaps;
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask FinishReadAsync(
         ValueTask read, long unmaps, long offset, Memory<byte> buffer, CancellationToken cancellationToken)
     {

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Godwit.Storage.Formats.Vhdx;
 
 public sealed partial class VhdxDisk
@@ -90,6 +92,7 @@ public sealed partial class VhdxDisk
     private Source SourceOf(BatEntry entry) =>
         entry.IsPresent ? Source.File : _parent is not null && entry.IsParents ? Source.Parent : Source.Nobody;
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask FinishReadAsync(
         ValueTask read, long unmaps, long offset, Memory<byte> buffer, CancellationToken cancellationToken)
     {
