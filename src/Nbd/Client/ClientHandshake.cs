@@ -5,9 +5,9 @@ using Godwit.Storage;
 
 namespace Godwit.Nbd.Client;
 
-/// <summary>The client's half of the fixed newstyle handshake: structured replies, base:allocation, GO.</summary>
+/// <summary>The client's half of the fixed newstyle handshake: extended headers or structured replies, base:allocation, GO.</summary>
 /// <remarks>Everything a server sends is checked: lengths are limited and anything unexpected ends the attempt.</remarks>
-internal sealed class ClientHandshake(ClientStream stream, string exportName)
+internal sealed class ClientHandshake(ClientStream stream, string exportName, NbdHeaderForm best)
 {
     private const int MaxReplyLength = 64 << 10;
     private const int MaxReplies = 1024;
@@ -24,12 +24,12 @@ internal sealed class ClientHandshake(ClientStream stream, string exportName)
     public async ValueTask<ClientSession> RunAsync(CancellationToken cancellationToken)
     {
         await GreetAsync(cancellationToken).ConfigureAwait(false);
-        var structured = await AskAsync(NbdOption.StructuredReply, Array.Empty<byte>(), null, cancellationToken).ConfigureAwait(false) is null;
-        uint? context = structured ? await ChooseContextAsync(cancellationToken).ConfigureAwait(false) : null;
+        var form = await ChooseFormAsync(cancellationToken).ConfigureAwait(false);
+        uint? context = form == NbdHeaderForm.Simple ? null : await ChooseContextAsync(cancellationToken).ConfigureAwait(false);
         var refusal = await AskAsync(NbdOption.Go, GoRequest(), TakeInformation, cancellationToken).ConfigureAwait(false);
         if (refusal is { } error)
             throw Refused(error.Type, error.Message);
-        return Conclude(structured, context);
+        return Conclude(form, context);
     }
 
     private async ValueTask GreetAsync(CancellationToken cancellationToken)
@@ -48,6 +48,21 @@ internal sealed class ClientHandshake(ClientStream stream, string exportName)
         var flags = new byte[4];
         BinaryPrimitives.WriteUInt32BigEndian(flags, (uint)(NbdMagic.FixedNewstyle | (offered & NbdMagic.NoZeroes)));
         await stream.WriteAsync(flags, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Agrees on the best form the server knows.</summary>
+    private async ValueTask<NbdHeaderForm> ChooseFormAsync(CancellationToken cancellationToken)
+    {
+        if (best == NbdHeaderForm.Extended
+            && await AskAsync(NbdOption.ExtendedHeaders, [], null, cancellationToken).ConfigureAwait(false) is null)
+        {
+            return NbdHeaderForm.Extended;
+        }
+
+        return best != NbdHeaderForm.Simple
+            && await AskAsync(NbdOption.StructuredReply, [], null, cancellationToken).ConfigureAwait(false) is null
+            ? NbdHeaderForm.Structured
+            : NbdHeaderForm.Simple;
     }
 
     private async ValueTask<uint?> ChooseContextAsync(CancellationToken cancellationToken)
@@ -129,7 +144,7 @@ internal sealed class ClientHandshake(ClientStream stream, string exportName)
         }
     }
 
-    private ClientSession Conclude(bool structured, uint? context)
+    private ClientSession Conclude(NbdHeaderForm form, uint? context)
     {
         if (_size < 0 || (_flags & NbdTransmissionFlags.HasFlags) == 0)
             throw Broken("the server did not give the export's size and flags");
@@ -142,7 +157,7 @@ internal sealed class ClientHandshake(ClientStream stream, string exportName)
         var sector = Math.Max(_minBlock, 512);
         var max = Math.Min(_maxPayload, NbdMagic.MaxPayload) & ~(sector - 1);
         return new ClientSession(
-            _size, _flags, (int)sector, (int)Math.Clamp(_preferredBlock, sector, 1 << 20), (int)max, structured, context);
+            _size, _flags, (int)sector, (int)Math.Clamp(_preferredBlock, sector, 1 << 20), (int)max, form, context);
     }
 
     private byte[] GoRequest()

@@ -16,7 +16,7 @@ internal sealed class Handshake(IReadOnlyList<NbdExport> exports, InputBuffer in
     private readonly OptionReplies _replies = new(output);
     private readonly MetaContexts _contexts = new(output);
     private bool _noZeroes;
-    private bool _structured;
+    private NbdHeaderForm _form;
 
     /// <summary>Runs it.</summary>
     /// <returns>The session, or null when the client said goodbye.</returns>
@@ -90,11 +90,14 @@ internal sealed class Handshake(IReadOnlyList<NbdExport> exports, InputBuffer in
                 session = Describe(option, data);
                 return session is not null;
             case NbdOption.StructuredReply:
-                ChooseStructuredReplies(option, data);
+                ChooseForm(option, data, NbdHeaderForm.Structured);
+                return false;
+            case NbdOption.ExtendedHeaders:
+                ChooseForm(option, data, NbdHeaderForm.Extended);
                 return false;
             case NbdOption.ListMetaContext:
             case NbdOption.SetMetaContext:
-                _contexts.Answer(option, data, _structured, Find);
+                _contexts.Answer(option, data, _form != NbdHeaderForm.Simple, Find);
                 return false;
             default:
                 _replies.Error(option, NbdOptionReply.Unsupported, "this server does not offer that option");
@@ -123,15 +126,21 @@ internal sealed class Handshake(IReadOnlyList<NbdExport> exports, InputBuffer in
         _replies.Ack(option);
     }
 
-    private void ChooseStructuredReplies(uint option, ReadOnlySpan<byte> data)
+    private void ChooseForm(uint option, ReadOnlySpan<byte> data, NbdHeaderForm form)
     {
-        if (!data.IsEmpty || _structured)
+        if (!data.IsEmpty || _form == form)
         {
-            _replies.Error(option, NbdOptionReply.Invalid, "STRUCTURED_REPLY takes no data and is asked for once");
+            _replies.Error(option, NbdOptionReply.Invalid, "the option takes no data and is asked for once");
             return;
         }
 
-        _structured = true;
+        if (_form > form)
+        {
+            _replies.Error(option, NbdOptionReply.ExtendedHeadersRequired, "EXTENDED_HEADERS has been agreed on and goes further");
+            return;
+        }
+
+        _form = form;
         _replies.Ack(option);
     }
 
@@ -168,8 +177,7 @@ internal sealed class Handshake(IReadOnlyList<NbdExport> exports, InputBuffer in
         return session;
     }
 
-    private Session NewSession(NbdExport export) =>
-        new(export, _structured, _structured && ReferenceEquals(_contexts.BaseAllocationFor, export));
+    private Session NewSession(NbdExport export) => new(export, _form, _contexts.For(export));
 
     private NbdExport? Find(ReadOnlySpan<byte> name)
     {

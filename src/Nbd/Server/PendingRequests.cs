@@ -1,4 +1,5 @@
 using Godwit.Nbd.Interop;
+using Godwit.Nbd.Protocol;
 
 namespace Godwit.Nbd.Server;
 
@@ -22,13 +23,13 @@ internal sealed class PendingRequests(Wire wire)
     public bool IsFull => Count >= MaxCount || _lentBytes >= MaxLentBytes;
 
     /// <summary>A request to fill in and then watch.</summary>
-    public PendingRequest Add(PendingKind kind, ulong cookie, PinnedBuffer? lent)
+    public PendingRequest Add(PendingKind kind, ReplyTag tag, PinnedBuffer? lent)
     {
         var request = _spare ?? new PendingRequest(this);
         _spare = request.Next;
         request.Next = null;
         request.Kind = kind;
-        request.Cookie = cookie;
+        request.Tag = tag;
         request.Lent = lent;
         Count++;
         if (lent is not null)
