@@ -59,7 +59,7 @@ public sealed class NbdDevice : BlockDevice
         ClientConnection? connection = null;
         try
         {
-            var session = await new ClientHandshake(stream, exportName, options.BestForm).RunAsync(cancellationToken).ConfigureAwait(false);
+            var session = await new ClientHandshake(stream, exportName, options, server).RunAsync(cancellationToken).ConfigureAwait(false);
             if (session.Size % session.MinBlock != 0)
             {
                 throw new StorageException(

@@ -1,13 +1,15 @@
 using System.Buffers.Binary;
+using System.Net;
 using System.Text;
 using Godwit.Nbd.Protocol;
+using Godwit.Nbd.Tls;
 using Godwit.Storage;
 
 namespace Godwit.Nbd.Client;
 
 /// <summary>The client's half of the fixed newstyle handshake: extended headers or structured replies, base:allocation, GO.</summary>
 /// <remarks>Everything a server sends is checked: lengths are limited and anything unexpected ends the attempt.</remarks>
-internal sealed class ClientHandshake(ClientStream stream, string exportName, NbdHeaderForm best)
+internal sealed class ClientHandshake(ClientStream stream, string exportName, NbdClientOptions options, EndPoint server)
 {
     private const int MaxReplyLength = 64 << 10;
     private const int MaxReplies = 1024;
@@ -24,7 +26,9 @@ internal sealed class ClientHandshake(ClientStream stream, string exportName, Nb
     public async ValueTask<ClientSession> RunAsync(CancellationToken cancellationToken)
     {
         await GreetAsync(cancellationToken).ConfigureAwait(false);
-        var form = await ChooseFormAsync(cancellationToken).ConfigureAwait(false);
+        if (options.Tls is { } identity)
+            await EncryptAsync(identity, cancellationToken).ConfigureAwait(false);
+        var form = await ChooseFirstAsync(cancellationToken).ConfigureAwait(false);
         uint? context = form == NbdHeaderForm.Simple ? null : await ChooseContextAsync(cancellationToken).ConfigureAwait(false);
         var refusal = await AskAsync(NbdOption.Go, GoRequest(), TakeInformation, cancellationToken).ConfigureAwait(false);
         if (refusal is { } error)
@@ -50,16 +54,43 @@ internal sealed class ClientHandshake(ClientStream stream, string exportName, Nb
         await stream.WriteAsync(flags, cancellationToken).ConfigureAwait(false);
     }
 
+    private async ValueTask EncryptAsync(NbdTlsIdentity identity, CancellationToken cancellationToken)
+    {
+        var name = ClientTls.NameOf(server, options.ServerName, stream.Path);
+        var refusal = await AskAsync(NbdOption.StartTls, [], null, cancellationToken).ConfigureAwait(false);
+        if (refusal is { } error)
+        {
+            throw new StorageException(
+                StorageErrorKind.Unsupported, $"the NBD server does not encrypt ({error.Type}): {error.Message}", stream.Path);
+        }
+
+        await stream.EncryptAsync(identity, name, cancellationToken).ConfigureAwait(false);
+    }
+
+    private async ValueTask<NbdHeaderForm> ChooseFirstAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await ChooseFormAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (StorageException closed) when (options.Tls is not null && closed.Kind == StorageErrorKind.Closed)
+        {
+            // With TLS 1.3 a server looks at our certificate after we are through: its refusal takes the place of the first answer.
+            throw new StorageException(
+                StorageErrorKind.AccessDenied, "the NBD server ended TLS at once; it may not accept our certificate", stream.Path, inner: closed);
+        }
+    }
+
     /// <summary>Agrees on the best form the server knows.</summary>
     private async ValueTask<NbdHeaderForm> ChooseFormAsync(CancellationToken cancellationToken)
     {
-        if (best == NbdHeaderForm.Extended
+        if (options.BestForm == NbdHeaderForm.Extended
             && await AskAsync(NbdOption.ExtendedHeaders, [], null, cancellationToken).ConfigureAwait(false) is null)
         {
             return NbdHeaderForm.Extended;
         }
 
-        return best != NbdHeaderForm.Simple
+        return options.BestForm != NbdHeaderForm.Simple
             && await AskAsync(NbdOption.StructuredReply, [], null, cancellationToken).ConfigureAwait(false) is null
             ? NbdHeaderForm.Structured
             : NbdHeaderForm.Simple;

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using Godwit.Nbd.Protocol;
 
 namespace Godwit.Nbd.Server;
 

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using Godwit.Nbd.Protocol;
@@ -9,9 +10,9 @@ namespace Godwit.Nbd.Tests.Nbd;
 /// <summary>A client that sends exactly the bytes a test wants, and waits for nothing longer than ten seconds.</summary>
 internal sealed class RawClient : IDisposable
 {
-    public RawClient(UnixDomainSocketEndPoint server)
+    public RawClient(EndPoint server)
     {
-        Socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        Socket = new Socket(server.AddressFamily, SocketType.Stream, ProtocolType.Unspecified);
         Socket.Connect(server);
         Socket.ReceiveTimeout = 10_000;
         Socket.SendTimeout = 10_000;
