@@ -6,6 +6,7 @@ using System.Security.Cryptography.X509Certificates;
 using Godwit.Nbd.Protocol;
 using Godwit.Nbd.Tests.Nbd;
 using Godwit.Storage;
+using Godwit.Testing;
 using Godwit.Testing.Disks;
 using Microsoft.Extensions.Time.Testing;
 using Xunit;

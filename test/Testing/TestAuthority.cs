@@ -1,10 +1,10 @@
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 
-namespace Godwit.Nbd.Tests.Tls;
+namespace Godwit.Testing;
 
 /// <summary>An authority made for a test, and the certificates it gives out.</summary>
-internal sealed class TestAuthority : IDisposable
+public sealed class TestAuthority : IDisposable
 {
     private static readonly DateTimeOffset Today = TimeProvider.System.GetUtcNow();
     private readonly ECDsa _key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
@@ -48,16 +48,19 @@ internal sealed class TestAuthority : IDisposable
         return (certificate.ExportCertificatePem(), key.ExportPkcs8PrivateKeyPem());
     }
 
-    /// <summary>An identity out of files, as a program would read it.</summary>
-    public NbdTlsIdentity Identity(
-        string folder, string name, bool forServer, bool expired = false, TestAuthority? trusting = null)
+    /// <summary>Writes cert.pem, key.pem and ca.pem.</summary>
+    /// <param name="folder">Made when missing.</param>
+    /// <param name="name">The certificate's name.</param>
+    /// <param name="forServer">What it is meant for.</param>
+    /// <param name="expired">The certificate has expired.</param>
+    /// <param name="trusting">The authority in ca.pem; this one when null.</param>
+    public void WriteFiles(string folder, string name, bool forServer, bool expired = false, TestAuthority? trusting = null)
     {
         var (certificate, key) = Issue(name, forServer, expired);
         Directory.CreateDirectory(folder);
         File.WriteAllText(Path.Combine(folder, "cert.pem"), certificate);
         File.WriteAllText(Path.Combine(folder, "key.pem"), key);
         File.WriteAllText(Path.Combine(folder, "ca.pem"), (trusting ?? this).Pem);
-        return NbdTlsIdentity.Load(Path.Combine(folder, "cert.pem"), Path.Combine(folder, "key.pem"), Path.Combine(folder, "ca.pem"));
     }
 
     /// <summary>Files where QEMU looks for them.</summary>
