@@ -15,8 +15,9 @@ namespace Godwit.Nbd;
 /// </remarks>
 public sealed class NbdDevice : BlockDevice
 {
-    /// <summary>Most bytes of one trim, zeroing or block status; a multiple of every sector size, and below 32 bits.</summary>
-    private const long MaxRange = 1L << 30;
+    /// <summary>Most bytes of one trim, zeroing or block status without extended headers; a multiple of every sector size,
+    /// and below 32 bits.</summary>
+    private const long MaxCompactRange = 1L << 30;
 
     private readonly ClientConnection _connection;
     private readonly ClientSession _session;
@@ -40,14 +41,25 @@ public sealed class NbdDevice : BlockDevice
     /// <param name="cancellationToken">Gives up.</param>
     /// <exception cref="StorageException">No server there, no such export, a size that is not whole sectors, or a server
     /// that breaks the protocol.</exception>
-    public static async ValueTask<NbdDevice> ConnectAsync(EndPoint server, string exportName, CancellationToken cancellationToken)
+    public static ValueTask<NbdDevice> ConnectAsync(EndPoint server, string exportName, CancellationToken cancellationToken) =>
+        ConnectAsync(server, exportName, new NbdClientOptions(), cancellationToken);
+
+    /// <summary>Connects to an export.</summary>
+    /// <param name="server">A <see cref="UnixDomainSocketEndPoint"/> or an IP end point.</param>
+    /// <param name="exportName">Name of the export; "" for the server's default.</param>
+    /// <param name="options">How.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <exception cref="StorageException">No server there, no such export, a size that is not whole sectors, or a server
+    /// that breaks the protocol.</exception>
+    public static async ValueTask<NbdDevice> ConnectAsync(
+        EndPoint server, string exportName, NbdClientOptions options, CancellationToken cancellationToken)
     {
         var path = $"nbd:{server}:{exportName}";
         var stream = await OpenAsync(server, path, cancellationToken).ConfigureAwait(false);
         ClientConnection? connection = null;
         try
         {
-            var session = await new ClientHandshake(stream, exportName).RunAsync(cancellationToken).ConfigureAwait(false);
+            var session = await new ClientHandshake(stream, exportName, options, server).RunAsync(cancellationToken).ConfigureAwait(false);
             if (session.Size % session.MinBlock != 0)
             {
                 throw new StorageException(
@@ -83,7 +95,7 @@ public sealed class NbdDevice : BlockDevice
         {
             var count = Math.Min(buffer.Length, _session.MaxPayload);
             await _connection.AskAsync(
-                NbdCommand.Read, NbdCommandFlags.None, offset, (uint)count, buffer[..count], default, cancellationToken).ConfigureAwait(false);
+                NbdCommand.Read, NbdCommandFlags.None, offset, count, buffer[..count], default, cancellationToken).ConfigureAwait(false);
             buffer = buffer[count..];
             offset += count;
         }
@@ -97,7 +109,7 @@ public sealed class NbdDevice : BlockDevice
         {
             var count = Math.Min(buffer.Length, _session.MaxPayload);
             await _connection.AskAsync(
-                NbdCommand.Write, FuaFlag(flags), offset, (uint)count, default, buffer[..count], cancellationToken).ConfigureAwait(false);
+                NbdCommand.Write, FuaFlag(flags), offset, count, default, buffer[..count], cancellationToken).ConfigureAwait(false);
             buffer = buffer[count..];
             offset += count;
         }
@@ -142,11 +154,13 @@ public sealed class NbdDevice : BlockDevice
     {
         if (_session.BaseAllocationId is null)
             return new Extent(offset, length, ExtentKind.Data);
-        var count = (uint)Math.Min(length, MaxRange);
+        var count = Math.Min(length, MaxRange);
         var extent = await _connection.AskAsync(
             NbdCommand.BlockStatus, NbdCommandFlags.None, offset, count, default, default, cancellationToken).ConfigureAwait(false);
         return extent!.Value;
     }
+
+    private long MaxRange => _session.ExtendedHeaders ? long.MaxValue : MaxCompactRange;
 
     private static async ValueTask<ClientStream> OpenAsync(EndPoint server, string path, CancellationToken cancellationToken)
     {
@@ -194,7 +208,7 @@ public sealed class NbdDevice : BlockDevice
         while (length > 0)
         {
             var count = Math.Min(length, MaxRange);
-            await _connection.AskAsync(command, flags, offset, (uint)count, default, default, cancellationToken).ConfigureAwait(false);
+            await _connection.AskAsync(command, flags, offset, count, default, default, cancellationToken).ConfigureAwait(false);
             offset += count;
             length -= count;
         }

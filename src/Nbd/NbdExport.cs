@@ -1,5 +1,6 @@
 using System.Text;
 using Godwit.Nbd.Protocol;
+using Godwit.Nbd.Server;
 using Godwit.Storage;
 
 namespace Godwit.Nbd;
@@ -37,14 +38,16 @@ public sealed class NbdExport
 
     internal void CountConnection(int change) => Interlocked.Add(ref _connections, change);
 
-    /// <summary>What the server offers for the device, before it is known whether replies are structured.</summary>
-    internal NbdTransmissionFlags Flags(bool structuredReplies)
+    /// <summary>What the server offers for the device in a session of this form.</summary>
+    internal NbdTransmissionFlags Flags(NbdHeaderForm form, StatusContexts contexts)
     {
         // Several connections are coherent: they share one device, and its flush covers whatever completed before it.
         var flags = NbdTransmissionFlags.HasFlags | NbdTransmissionFlags.CanMultiConn | NbdTransmissionFlags.SendCache
             | NbdTransmissionFlags.SendFlush | NbdTransmissionFlags.SendFua;
-        if (structuredReplies)
+        if (form != NbdHeaderForm.Simple)
             flags |= NbdTransmissionFlags.SendDf;
+        if (form == NbdHeaderForm.Extended && contexts != StatusContexts.None)
+            flags |= NbdTransmissionFlags.BlockStatusPayload;
         if (Device.Capabilities.ReadOnly)
             return flags | NbdTransmissionFlags.ReadOnly;
         return flags | NbdTransmissionFlags.SendTrim | NbdTransmissionFlags.SendWriteZeroes | NbdTransmissionFlags.SendFastZero;

@@ -12,6 +12,10 @@ public sealed record NbdServerOptions
     /// <summary>Connections served at once; more are closed as they come. Each costs a thread and about 2 MiB of address space.</summary>
     public int MaxConnections { get; init; } = 256;
 
+    /// <summary>Set: only encrypted connections are served (TLS 1.3), and only clients whose certificate comes from one of its
+    /// authorities. Stays the caller's. Each connection then costs two threads more.</summary>
+    public NbdTlsIdentity? Tls { get; init; }
+
     /// <summary>The clock.</summary>
     public TimeProvider Time { get; init; } = TimeProvider.System;
 

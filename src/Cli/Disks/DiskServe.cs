@@ -1,9 +1,9 @@
 using System.CommandLine;
+using System.Net;
 using System.Net.Sockets;
 using Godwit.Api.Disks;
 using Godwit.Cli.Text;
 using Godwit.Nbd;
-using Godwit.Storage;
 using Godwit.Storage.Formats;
 
 namespace Godwit.Cli.Disks;
@@ -13,12 +13,19 @@ internal sealed class DiskServe
 {
     private readonly Argument<string> _path = DiskCommands.PathArgument("FILE");
     private readonly Option<DiskFormat?> _format = DiskCommands.ExpectedFormatOption();
-    private readonly Option<string> _socket = new("--socket")
+    private readonly Option<string?> _socket = new("--socket")
     {
         Description = "The unix socket to listen on; must not exist",
         HelpName = "PATH",
-        Required = true,
     };
+
+    private readonly Option<string?> _listen = new("--listen")
+    {
+        Description = "The TCP port to listen on, such as 127.0.0.1:10809; other addresses than this computer's own need the --tls options",
+        HelpName = "ADDRESS:PORT",
+    };
+
+    private readonly TlsArguments _tls = new();
 
     private readonly Option<bool> _readOnly = new("--read-only") { Description = "Refuse writes; others may read the file meanwhile" };
     private readonly Option<string?> _name = new("--name")
@@ -32,11 +39,12 @@ internal sealed class DiskServe
     {
         var serve = new DiskServe();
         var verb = new Verb(
-            "serve", "Serves a disk over NBD on a unix socket until ^C", "godwit disk serve data.vhdx --socket /run/user/1000/data.sock")
+            "serve", "Serves a disk over NBD until ^C", "godwit disk serve data.vhdx --socket /run/user/1000/data.sock")
         {
-            serve._path, serve._format, serve._socket, serve._readOnly, serve._name,
+            serve._path, serve._format, serve._socket, serve._listen, serve._readOnly, serve._name,
         };
-        verb.AddJson("Write uri, socket, name, path, size and readOnly as JSON once clients can connect");
+        serve._tls.AddTo(verb);
+        verb.AddJson("Write uri, socket or listen, encrypted, name, path, size and readOnly as JSON once clients can connect");
         verb.Does(shell, global, serve.RunAsync);
         return verb;
     }
@@ -45,29 +53,35 @@ internal sealed class DiskServe
     {
         var path = session.Shell.AbsolutePath(session.Get(_path));
         var (format, readOnly) = (session.Get(_format), session.Get(_readOnly));
-        var socket = session.Shell.AbsolutePath(session.Get(_socket)!);
         var name = session.Get(_name) ?? "";
+        if (session.Get(_socket) is null == session.Get(_listen) is null)
+            throw new UsageException("give either --socket PATH or --listen ADDRESS:PORT");
+        using var identity = _tls.Read(session);
+        var port = session.Get(_listen) is { } text ? ServeAddress.ReadPort(text, identity is not null) : null;
         await ImageNames.RequireContentAsync(path, format, cancellationToken);
         await using var device = await DiskImage.OpenAsync(path, ImageFormats.ToImage(format), readOnly, cancellationToken);
-        using var listening = ServeSocket.Bind(socket);
-        var report = new DiskServeReport(UriOf(socket, name), socket, name, path, device.Length, readOnly);
+        using var address = Listen(session, port, name, identity is not null);
+        var report = new DiskServeReport(
+            address.Uri, address.SocketPath, address.Port, identity is not null, name, path, device.Length, readOnly);
         if (!session.TryWriteJson(report, JsonText.Own.DiskServeReport))
             await session.Shell.Out.WriteLineAsync(report.Uri);
         await session.Shell.Out.FlushAsync(cancellationToken);
-        session.Talk.Say($"serving {path} ({ByteSize.Format(device.Length)}{(readOnly ? ", read-only" : "")}) until ^C");
-        await ServeAsync(session, device, name, listening.Listener, cancellationToken);
+        session.Talk.Say(
+            $"serving {path} ({ByteSize.Format(device.Length)}{(readOnly ? ", read-only" : "")}) on {address.SocketPath ?? address.Port} until ^C");
+        await ServeAsync(session, new NbdExport(name, device), identity, address.Listener, cancellationToken);
         await device.FlushAsync(CancellationToken.None);
         session.Talk.Say("stopped; everything written is on the disk");
         return ExitCode.Ok;
     }
 
-    private static Task ServeAsync(
-        Session session, BlockDevice device, string name, Socket listener, CancellationToken cancellationToken)
-    {
-        var options = new NbdServerOptions { Time = session.Shell.Time, OnProblem = session.Talk.Say };
-        return new NbdServer([new NbdExport(name, device)], options).RunAsync(listener, cancellationToken);
-    }
+    private ServeAddress Listen(Session session, IPEndPoint? port, string name, bool encrypted) => port is null
+        ? ServeAddress.OnSocket(session.Shell.AbsolutePath(session.Get(_socket)!), name, encrypted)
+        : ServeAddress.OnPort(port, name, encrypted);
 
-    private static string UriOf(string socket, string name) =>
-        $"nbd+unix:///{Uri.EscapeDataString(name)}?socket={Uri.EscapeDataString(socket).Replace("%2F", "/", StringComparison.Ordinal)}";
+    private static Task ServeAsync(
+        Session session, NbdExport export, NbdTlsIdentity? identity, Socket listener, CancellationToken cancellationToken)
+    {
+        var options = new NbdServerOptions { Time = session.Shell.Time, OnProblem = session.Talk.Say, Tls = identity };
+        return new NbdServer([export], options).RunAsync(listener, cancellationToken);
+    }
 }

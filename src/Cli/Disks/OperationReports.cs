@@ -49,12 +49,15 @@ internal sealed record DiskCopyReport(string Path, long Length, long AllocatedBy
 
 /// <summary>What <c>disk serve</c> says once clients can connect.</summary>
 /// <param name="Uri">What a client is given.</param>
-/// <param name="Socket">The socket, absolute.</param>
+/// <param name="Socket">The unix socket, absolute; left out for a port.</param>
+/// <param name="Listen">Address and port; left out for a unix socket.</param>
+/// <param name="Encrypted">Only TLS is served.</param>
 /// <param name="Name">The export's name.</param>
 /// <param name="Path">The file, absolute.</param>
 /// <param name="Size">What a client sees, in bytes.</param>
 /// <param name="ReadOnly">Writes are refused.</param>
-internal sealed record DiskServeReport(string Uri, string Socket, string Name, string Path, long Size, bool ReadOnly);
+internal sealed record DiskServeReport(
+    string Uri, string? Socket, string? Listen, bool Encrypted, string Name, string Path, long Size, bool ReadOnly);
 
 /// <summary>What <c>disk resize</c> did or would do.</summary>
 /// <param name="Path">The file, absolute.</param>

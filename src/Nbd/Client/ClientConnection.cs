@@ -11,16 +11,19 @@ internal sealed class ClientConnection : IAsyncDisposable
     private const int JoinedPayload = 32 << 10;
 
     private readonly ClientStream _stream;
-    private readonly RequestTable _table = new();
+    private readonly RequestTable _table;
     private readonly SemaphoreSlim _sending = new(1, 1);
-    private readonly byte[] _staging = GC.AllocateUninitializedArray<byte>(NbdMagic.RequestLength + JoinedPayload, pinned: true);
+    private readonly byte[] _staging = GC.AllocateUninitializedArray<byte>(NbdMagic.ExtendedRequestLength + JoinedPayload, pinned: true);
     private readonly CancellationTokenSource _closing = new();
+    private readonly int _headerLength;
     private readonly Task _reading;
 
     public ClientConnection(ClientStream stream, ClientSession session)
     {
         _stream = stream;
         Session = session;
+        _table = new RequestTable(session.ExtendedHeaders);
+        _headerLength = RequestHeader.LengthOf(session.ExtendedHeaders);
         _reading = ReadAllAsync();
     }
 
@@ -37,7 +40,7 @@ internal sealed class ClientConnection : IAsyncDisposable
     /// <returns>The extent of a block status.</returns>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<Extent?> AskAsync(
-        NbdCommand command, NbdCommandFlags flags, long offset, uint length,
+        NbdCommand command, NbdCommandFlags flags, long offset, long length,
         Memory<byte> into, ReadOnlyMemory<byte> payload, CancellationToken cancellationToken)
     {
         var request = await _table.TakeAsync(cancellationToken).ConfigureAwait(false);
@@ -46,6 +49,8 @@ internal sealed class ClientConnection : IAsyncDisposable
             await _sending.WaitAsync(cancellationToken).ConfigureAwait(false);
             try
             {
+                if (command == NbdCommand.Write && Session.ExtendedHeaders)
+                    flags |= NbdCommandFlags.PayloadLength;
                 _table.Begin(request, command, flags, offset, length, into);
                 await SendAsync(request.Header, payload).ConfigureAwait(false);
             }
@@ -71,8 +76,8 @@ internal sealed class ClientConnection : IAsyncDisposable
         if (await _sending.WaitAsync(TimeSpan.FromSeconds(1)).ConfigureAwait(false))
         {
             // The slot is of no use here: a goodbye has no answer.
-            new RequestHeader(NbdCommandFlags.None, NbdCommand.Disconnect, 0, 0, 0).Write(_staging);
-            await SendQuietlyAsync(_staging.AsMemory(0, NbdMagic.RequestLength)).ConfigureAwait(false);
+            new RequestHeader(NbdCommandFlags.None, NbdCommand.Disconnect, 0, 0, 0, Session.ExtendedHeaders).Write(_staging);
+            await SendQuietlyAsync(_staging.AsMemory(0, _headerLength)).ConfigureAwait(false);
             _sending.Release();
         }
 
@@ -96,12 +101,12 @@ internal sealed class ClientConnection : IAsyncDisposable
         header.Write(_staging);
         if (payload.Length <= JoinedPayload)
         {
-            payload.CopyTo(_staging.AsMemory(NbdMagic.RequestLength));
-            await SendQuietlyAsync(_staging.AsMemory(0, NbdMagic.RequestLength + payload.Length)).ConfigureAwait(false);
+            payload.CopyTo(_staging.AsMemory(_headerLength));
+            await SendQuietlyAsync(_staging.AsMemory(0, _headerLength + payload.Length)).ConfigureAwait(false);
             return;
         }
 
-        await SendQuietlyAsync(_staging.AsMemory(0, NbdMagic.RequestLength)).ConfigureAwait(false);
+        await SendQuietlyAsync(_staging.AsMemory(0, _headerLength)).ConfigureAwait(false);
         await SendQuietlyAsync(payload).ConfigureAwait(false);
     }
 

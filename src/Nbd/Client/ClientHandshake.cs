@@ -1,13 +1,15 @@
 using System.Buffers.Binary;
+using System.Net;
 using System.Text;
 using Godwit.Nbd.Protocol;
+using Godwit.Nbd.Tls;
 using Godwit.Storage;
 
 namespace Godwit.Nbd.Client;
 
-/// <summary>The client's half of the fixed newstyle handshake: structured replies, base:allocation, GO.</summary>
+/// <summary>The client's half of the fixed newstyle handshake: extended headers or structured replies, base:allocation, GO.</summary>
 /// <remarks>Everything a server sends is checked: lengths are limited and anything unexpected ends the attempt.</remarks>
-internal sealed class ClientHandshake(ClientStream stream, string exportName)
+internal sealed class ClientHandshake(ClientStream stream, string exportName, NbdClientOptions options, EndPoint server)
 {
     private const int MaxReplyLength = 64 << 10;
     private const int MaxReplies = 1024;
@@ -24,12 +26,14 @@ internal sealed class ClientHandshake(ClientStream stream, string exportName)
     public async ValueTask<ClientSession> RunAsync(CancellationToken cancellationToken)
     {
         await GreetAsync(cancellationToken).ConfigureAwait(false);
-        var structured = await AskAsync(NbdOption.StructuredReply, Array.Empty<byte>(), null, cancellationToken).ConfigureAwait(false) is null;
-        uint? context = structured ? await ChooseContextAsync(cancellationToken).ConfigureAwait(false) : null;
+        if (options.Tls is { } identity)
+            await EncryptAsync(identity, cancellationToken).ConfigureAwait(false);
+        var form = await ChooseFirstAsync(cancellationToken).ConfigureAwait(false);
+        uint? context = form == NbdHeaderForm.Simple ? null : await ChooseContextAsync(cancellationToken).ConfigureAwait(false);
         var refusal = await AskAsync(NbdOption.Go, GoRequest(), TakeInformation, cancellationToken).ConfigureAwait(false);
         if (refusal is { } error)
             throw Refused(error.Type, error.Message);
-        return Conclude(structured, context);
+        return Conclude(form, context);
     }
 
     private async ValueTask GreetAsync(CancellationToken cancellationToken)
@@ -48,6 +52,48 @@ internal sealed class ClientHandshake(ClientStream stream, string exportName)
         var flags = new byte[4];
         BinaryPrimitives.WriteUInt32BigEndian(flags, (uint)(NbdMagic.FixedNewstyle | (offered & NbdMagic.NoZeroes)));
         await stream.WriteAsync(flags, cancellationToken).ConfigureAwait(false);
+    }
+
+    private async ValueTask EncryptAsync(NbdTlsIdentity identity, CancellationToken cancellationToken)
+    {
+        var name = ClientTls.NameOf(server, options.ServerName, stream.Path);
+        var refusal = await AskAsync(NbdOption.StartTls, [], null, cancellationToken).ConfigureAwait(false);
+        if (refusal is { } error)
+        {
+            throw new StorageException(
+                StorageErrorKind.Unsupported, $"the NBD server does not encrypt ({error.Type}): {error.Message}", stream.Path);
+        }
+
+        await stream.EncryptAsync(identity, name, cancellationToken).ConfigureAwait(false);
+    }
+
+    private async ValueTask<NbdHeaderForm> ChooseFirstAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await ChooseFormAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (StorageException closed) when (options.Tls is not null && closed.Kind == StorageErrorKind.Closed)
+        {
+            // With TLS 1.3 a server looks at our certificate after we are through: its refusal takes the place of the first answer.
+            throw new StorageException(
+                StorageErrorKind.AccessDenied, "the NBD server ended TLS at once; it may not accept our certificate", stream.Path, inner: closed);
+        }
+    }
+
+    /// <summary>Agrees on the best form the server knows.</summary>
+    private async ValueTask<NbdHeaderForm> ChooseFormAsync(CancellationToken cancellationToken)
+    {
+        if (options.BestForm == NbdHeaderForm.Extended
+            && await AskAsync(NbdOption.ExtendedHeaders, [], null, cancellationToken).ConfigureAwait(false) is null)
+        {
+            return NbdHeaderForm.Extended;
+        }
+
+        return options.BestForm != NbdHeaderForm.Simple
+            && await AskAsync(NbdOption.StructuredReply, [], null, cancellationToken).ConfigureAwait(false) is null
+            ? NbdHeaderForm.Structured
+            : NbdHeaderForm.Simple;
     }
 
     private async ValueTask<uint?> ChooseContextAsync(CancellationToken cancellationToken)
@@ -129,7 +175,7 @@ internal sealed class ClientHandshake(ClientStream stream, string exportName)
         }
     }
 
-    private ClientSession Conclude(bool structured, uint? context)
+    private ClientSession Conclude(NbdHeaderForm form, uint? context)
     {
         if (_size < 0 || (_flags & NbdTransmissionFlags.HasFlags) == 0)
             throw Broken("the server did not give the export's size and flags");
@@ -142,7 +188,7 @@ internal sealed class ClientHandshake(ClientStream stream, string exportName)
         var sector = Math.Max(_minBlock, 512);
         var max = Math.Min(_maxPayload, NbdMagic.MaxPayload) & ~(sector - 1);
         return new ClientSession(
-            _size, _flags, (int)sector, (int)Math.Clamp(_preferredBlock, sector, 1 << 20), (int)max, structured, context);
+            _size, _flags, (int)sector, (int)Math.Clamp(_preferredBlock, sector, 1 << 20), (int)max, form, context);
     }
 
     private byte[] GoRequest()

@@ -52,11 +52,11 @@ internal sealed class ClientRequest(int slot, uint generation) : IValueTaskSourc
     public ValueTask Task => new(this, _outcome.Version);
 
     /// <summary>Starts a new use.</summary>
-    public void Begin(NbdCommand command, NbdCommandFlags flags, long offset, uint length, Memory<byte> buffer)
+    public void Begin(NbdCommand command, NbdCommandFlags flags, long offset, long length, Memory<byte> buffer, bool extended)
     {
         _outcome.Reset();
         _generation++;
-        Header = new RequestHeader(flags, command, Cookie, (ulong)offset, length);
+        Header = new RequestHeader(flags, command, Cookie, (ulong)offset, (ulong)length, extended);
         Buffer = buffer;
         Received = 0;
         Error = null;

@@ -8,11 +8,17 @@ namespace Godwit.Nbd.Client;
 /// <param name="MinBlock">Alignment the server asks for, in bytes.</param>
 /// <param name="PreferredBlock">Below it a write is dear, in bytes.</param>
 /// <param name="MaxPayload">Most bytes of one read or write.</param>
-/// <param name="StructuredReplies">Reads are answered in chunks.</param>
+/// <param name="Form">How requests and replies look.</param>
 /// <param name="BaseAllocationId">Number of the base:allocation context, or null when the server has none.</param>
 internal sealed record ClientSession(
-    long Size, NbdTransmissionFlags Flags, int MinBlock, int PreferredBlock, int MaxPayload, bool StructuredReplies, uint? BaseAllocationId)
+    long Size, NbdTransmissionFlags Flags, int MinBlock, int PreferredBlock, int MaxPayload, NbdHeaderForm Form, uint? BaseAllocationId)
 {
+    /// <summary>Reads are answered in chunks.</summary>
+    public bool StructuredReplies { get; } = Form != NbdHeaderForm.Simple;
+
+    /// <summary>Lengths have 64 bits.</summary>
+    public bool ExtendedHeaders { get; } = Form == NbdHeaderForm.Extended;
+
     /// <summary>Whether the server offers something.</summary>
     public bool Has(NbdTransmissionFlags flag) => (Flags & flag) != 0;
 }

@@ -1,4 +1,6 @@
+using System.Net.Security;
 using System.Net.Sockets;
+using Godwit.Nbd.Tls;
 using Godwit.Storage;
 
 namespace Godwit.Nbd.Client;
@@ -7,11 +9,24 @@ namespace Godwit.Nbd.Client;
 internal sealed class ClientStream(Socket socket, string path) : IDisposable
 {
     private readonly byte[] _buffer = GC.AllocateUninitializedArray<byte>(64 << 10, pinned: true);
+    private SslStream? _secure;
     private int _start;
     private int _end;
 
     /// <summary>The address, for messages.</summary>
     public string Path { get; } = path;
+
+    /// <summary>Encrypts everything from here on.</summary>
+    /// <exception cref="StorageException">The server is not who it should be, does not take us for who we should be, or speaks
+    /// no TLS 1.3.</exception>
+    public async ValueTask EncryptAsync(NbdTlsIdentity identity, string serverName, CancellationToken cancellationToken)
+    {
+        // Whatever stands behind the server's consent was sent in clear, and by whom nobody knows.
+        if (_start != _end)
+            throw new StorageException(StorageErrorKind.IoFailed, "the NBD server sent something in clear behind its consent to TLS", Path);
+        _secure = new SslStream(new NetworkStream(socket, ownsSocket: true), leaveInnerStreamOpen: false);
+        await ClientTls.AuthenticateAsync(_secure, identity, serverName, Path, cancellationToken).ConfigureAwait(false);
+    }
 
     /// <summary>Fills a buffer.</summary>
     /// <exception cref="StorageException"><see cref="StorageErrorKind.Closed"/>: the server hung up or the connection broke.</exception>
@@ -40,26 +55,39 @@ internal sealed class ClientStream(Socket socket, string path) : IDisposable
     {
         try
         {
+            if (_secure is { } secure)
+            {
+                await secure.WriteAsync(from, cancellationToken).ConfigureAwait(false);
+                return;
+            }
+
             while (!from.IsEmpty)
                 from = from[await socket.SendAsync(from, SocketFlags.None, cancellationToken).ConfigureAwait(false)..];
         }
-        catch (Exception failure) when (failure is SocketException or ObjectDisposedException)
+        catch (Exception failure) when (TlsFailure.Is(failure))
         {
             throw Closed(failure);
         }
     }
 
     /// <inheritdoc/>
-    public void Dispose() => socket.Dispose();
+    public void Dispose()
+    {
+        // The socket first: it brings a reader or writer inside the encryption loose.
+        socket.Dispose();
+        _secure?.Dispose();
+    }
 
     private async ValueTask<int> ReceiveAsync(Memory<byte> to, CancellationToken cancellationToken)
     {
         try
         {
-            var count = await socket.ReceiveAsync(to, SocketFlags.None, cancellationToken).ConfigureAwait(false);
+            var count = _secure is { } secure
+                ? await secure.ReadAsync(to, cancellationToken).ConfigureAwait(false)
+                : await socket.ReceiveAsync(to, SocketFlags.None, cancellationToken).ConfigureAwait(false);
             return count > 0 ? count : throw Closed(null);
         }
-        catch (Exception failure) when (failure is SocketException or ObjectDisposedException)
+        catch (Exception failure) when (TlsFailure.Is(failure))
         {
             throw Closed(failure);
         }

@@ -14,7 +14,10 @@ internal sealed class ReplyReader(ClientStream stream, RequestTable table, Clien
     private const int MaxMessage = 4096;
     private const int MaxStatusLength = 1 << 20;
 
-    private readonly byte[] _header = new byte[NbdMagic.ChunkHeaderLength];
+    private readonly byte[] _header = new byte[NbdMagic.ExtendedChunkHeaderLength];
+    private readonly int _chunkRest =
+        (session.ExtendedHeaders ? NbdMagic.ExtendedChunkHeaderLength : NbdMagic.ChunkHeaderLength) - NbdMagic.SimpleReplyLength;
+
     private readonly byte[] _small = new byte[16];
     private readonly byte[] _dropped = new byte[16 << 10];
 
@@ -24,20 +27,19 @@ internal sealed class ReplyReader(ClientStream stream, RequestTable table, Clien
     {
         await stream.ReadAsync(_header.AsMemory(0, NbdMagic.SimpleReplyLength), cancellationToken).ConfigureAwait(false);
         var magic = BinaryPrimitives.ReadUInt32BigEndian(_header);
-        var cookie = BinaryPrimitives.ReadUInt64BigEndian(_header.AsSpan(8));
-        if (magic == NbdMagic.SimpleReply)
+        if (magic != (session.ExtendedHeaders ? NbdMagic.ExtendedReply : NbdMagic.StructuredReply))
         {
-            await ReadSimpleAsync(Find(cookie), cancellationToken).ConfigureAwait(false);
+            // With extended headers there are no simple replies.
+            if (magic != NbdMagic.SimpleReply || session.ExtendedHeaders)
+                throw Broken($"a reply starts with 0x{magic:x8}");
+            await ReadSimpleAsync(Find(BinaryPrimitives.ReadUInt64BigEndian(_header.AsSpan(8))), cancellationToken).ConfigureAwait(false);
+            return;
         }
-        else if (magic == NbdMagic.StructuredReply && session.StructuredReplies)
-        {
-            await stream.ReadAsync(_header.AsMemory(NbdMagic.SimpleReplyLength, 4), cancellationToken).ConfigureAwait(false);
-            await ReadChunkAsync(Find(cookie), cancellationToken).ConfigureAwait(false);
-        }
-        else
-        {
+
+        if (!session.StructuredReplies)
             throw Broken($"a reply starts with 0x{magic:x8}");
-        }
+        await stream.ReadAsync(_header.AsMemory(NbdMagic.SimpleReplyLength, _chunkRest), cancellationToken).ConfigureAwait(false);
+        await ReadChunkAsync(Find(BinaryPrimitives.ReadUInt64BigEndian(_header.AsSpan(8))), cancellationToken).ConfigureAwait(false);
     }
 
     private ClientRequest Find(ulong cookie) =>
@@ -60,13 +62,24 @@ internal sealed class ReplyReader(ClientStream stream, RequestTable table, Clien
     {
         var done = (BinaryPrimitives.ReadUInt16BigEndian(_header.AsSpan(4)) & 1) != 0;
         var type = (NbdChunk)BinaryPrimitives.ReadUInt16BigEndian(_header.AsSpan(6));
-        var length = BinaryPrimitives.ReadUInt32BigEndian(_header.AsSpan(16));
+        var length = LengthOfChunk(request);
         if ((type & NbdChunk.ErrorBit) != 0)
             await ReadErrorAsync(request, length, cancellationToken).ConfigureAwait(false);
         else
             await ReadContentAsync(request, type, length, done, cancellationToken).ConfigureAwait(false);
         if (done)
             Finish(request);
+    }
+
+    private uint LengthOfChunk(ClientRequest request)
+    {
+        if (!session.ExtendedHeaders)
+            return BinaryPrimitives.ReadUInt32BigEndian(_header.AsSpan(16));
+        var offset = BinaryPrimitives.ReadUInt64BigEndian(_header.AsSpan(16));
+        if (offset != request.Header.Offset)
+            throw Broken($"a reply to offset {offset} for a request at {request.Header.Offset}");
+        var length = BinaryPrimitives.ReadUInt64BigEndian(_header.AsSpan(24));
+        return length <= NbdMagic.MaxPayload + 8 ? (uint)length : throw Broken($"a chunk of {length} bytes");
     }
 
     private async ValueTask ReadContentAsync(
@@ -87,7 +100,8 @@ internal sealed class ReplyReader(ClientStream stream, RequestTable table, Clien
                 var count = BinaryPrimitives.ReadUInt32BigEndian(_small.AsSpan(8));
                 Zero(request, PositionOf(request, count), (int)count);
                 break;
-            case NbdChunk.BlockStatus when command == NbdCommand.BlockStatus && length >= 12 && length % 8 == 4 && length <= MaxStatusLength:
+            case NbdChunk.BlockStatus when command == NbdCommand.BlockStatus && !session.ExtendedHeaders && length % 8 == 4 && IsStatusLength(length):
+            case NbdChunk.BlockStatusExtended when command == NbdCommand.BlockStatus && session.ExtendedHeaders && length % 16 == 8 && IsStatusLength(length):
                 await ReadStatusAsync(request, (int)length, cancellationToken).ConfigureAwait(false);
                 break;
             default:
@@ -99,7 +113,7 @@ internal sealed class ReplyReader(ClientStream stream, RequestTable table, Clien
     {
         var missing = request.Header.Command switch
         {
-            NbdCommand.Read => request.Received != (int)request.Header.Length,
+            NbdCommand.Read => (ulong)request.Received != request.Header.Length,
             NbdCommand.BlockStatus => request.Extent is null,
             _ => false,
         };
@@ -112,13 +126,12 @@ internal sealed class ReplyReader(ClientStream stream, RequestTable table, Clien
     private int PositionOf(ClientRequest request, uint count)
     {
         var offset = BinaryPrimitives.ReadUInt64BigEndian(_small);
-        var start = request.Header.Offset;
-        var length = request.Header.Length;
+        var (start, length) = (request.Header.Offset, request.Header.Length);
         if (count == 0 || offset < start || offset - start > length || count > length - (offset - start))
             throw Broken($"a chunk of {count} bytes at offset {offset} for a read of {length} bytes at {start}");
 
         // More bytes than asked for in sum means that chunks overlap, and then some other part never comes.
-        if (count > length - (uint)request.Received)
+        if (count > length - (ulong)request.Received)
             throw Broken($"chunks that overlap in the reply to a read of {length} bytes at {start}");
         return (int)(offset - start);
     }
@@ -157,7 +170,10 @@ internal sealed class ReplyReader(ClientStream stream, RequestTable table, Clien
         await stream.ReadAsync(data, cancellationToken).ConfigureAwait(false);
         if (BinaryPrimitives.ReadUInt32BigEndian(data) != session.BaseAllocationId || request.Extent is not null)
             throw Broken("a block status of a context that was not asked for, or twice");
-        request.Extent = StatusReply.FirstRun(data.AsSpan(4), request.Header, session.MinBlock)
+        var start = session.ExtendedHeaders ? 8 : 4;
+        if (session.ExtendedHeaders && BinaryPrimitives.ReadUInt32BigEndian(data.AsSpan(4)) != (length - start) / 16)
+            throw Broken("a block status whose number of extents does not fit its length");
+        request.Extent = StatusReply.FirstRun(data.AsSpan(start), request.Header, session.MinBlock)
             ?? throw Broken("a block status with an empty extent");
     }
 
@@ -173,6 +189,8 @@ internal sealed class ReplyReader(ClientStream stream, RequestTable table, Clien
             throw Broken("an error chunk without an error, or with a message longer than itself");
         request.Error ??= Failed(request, error, Encoding.UTF8.GetString(data, 6, messageLength));
     }
+
+    private bool IsStatusLength(uint length) => length >= (session.ExtendedHeaders ? 24 : 12) && length <= MaxStatusLength;
 
     private ValueTask ReadSmallAsync(int count, CancellationToken cancellationToken) =>
         stream.ReadAsync(_small.AsMemory(0, count), cancellationToken);

@@ -9,6 +9,7 @@ internal sealed class RequestTable : IDisposable
     /// <summary>Requests on their way at once; further callers wait.</summary>
     public const int Size = 64;
 
+    private readonly bool _extended;
     private readonly Lock _lock = new();
     private readonly SemaphoreSlim _room = new(Size, Size);
     private readonly ClientRequest[] _slots = new ClientRequest[Size];
@@ -16,8 +17,11 @@ internal sealed class RequestTable : IDisposable
     private int _freeCount;
     private StorageException? _death;
 
-    public RequestTable()
+    /// <summary>Makes the table.</summary>
+    /// <param name="extended">Requests have extended headers.</param>
+    public RequestTable(bool extended)
     {
+        _extended = extended;
         for (var i = 0; i < Size; i++)
         {
             _slots[i] = new ClientRequest(i, 0);
@@ -35,13 +39,13 @@ internal sealed class RequestTable : IDisposable
 
     /// <summary>Makes a request known under its cookie, right before it is sent.</summary>
     /// <exception cref="StorageException">The connection is dead; the slot has to be released.</exception>
-    public void Begin(ClientRequest request, NbdCommand command, NbdCommandFlags flags, long offset, uint length, Memory<byte> buffer)
+    public void Begin(ClientRequest request, NbdCommand command, NbdCommandFlags flags, long offset, long length, Memory<byte> buffer)
     {
         lock (_lock)
         {
             if (_death is { } death)
                 throw Again(death);
-            request.Begin(command, flags, offset, length, buffer);
+            request.Begin(command, flags, offset, length, buffer, _extended);
         }
     }
 

@@ -8,24 +8,26 @@ namespace Godwit.Nbd.Client;
 internal static class StatusReply
 {
     /// <summary>The run at the start of the range, cut to it. Null when a descriptor is empty.</summary>
-    /// <param name="descriptors">At least one descriptor, 8 bytes each.</param>
+    /// <param name="descriptors">At least one descriptor, 8 bytes each, or 16 with extended headers.</param>
     /// <param name="request">What was asked.</param>
     /// <param name="sector">Sector size in bytes; servers with smaller blocks may cut runs inside a sector.</param>
     public static Extent? FirstRun(ReadOnlySpan<byte> descriptors, in RequestHeader request, int sector)
     {
-        var kind = KindOf(BinaryPrimitives.ReadUInt32BigEndian(descriptors[4..]));
+        var (size, asked) = (request.Extended ? 16 : 8, (long)request.Length);
+        var kind = Take(descriptors, request.Extended).Kind;
         long length = 0;
-        for (; descriptors.Length >= 8; descriptors = descriptors[8..])
+        for (; descriptors.Length >= size; descriptors = descriptors[size..])
         {
-            var run = BinaryPrimitives.ReadUInt32BigEndian(descriptors);
+            var (run, next) = Take(descriptors, request.Extended);
             if (run == 0)
                 return null;
-            if (KindOf(BinaryPrimitives.ReadUInt32BigEndian(descriptors[4..])) != kind)
+            if (next != kind)
                 break;
-            length += run;
+
+            // Servers may say more than was asked for, up to 64 bits of it.
+            length += (long)Math.Min(run, (ulong)(asked - length));
         }
 
-        length = Math.Min(length, request.Length);
         var whole = length & -(long)sector;
         if (whole == length)
             return new Extent((long)request.Offset, length, kind);
@@ -35,6 +37,10 @@ internal static class StatusReply
             ? new Extent((long)request.Offset, whole + sector, ExtentKind.Data)
             : new Extent((long)request.Offset, whole, kind);
     }
+
+    private static (ulong Length, ExtentKind Kind) Take(ReadOnlySpan<byte> descriptor, bool extended) => extended
+        ? (BinaryPrimitives.ReadUInt64BigEndian(descriptor), KindOf((uint)BinaryPrimitives.ReadUInt64BigEndian(descriptor[8..])))
+        : (BinaryPrimitives.ReadUInt32BigEndian(descriptor), KindOf(BinaryPrimitives.ReadUInt32BigEndian(descriptor[4..])));
 
     private static ExtentKind KindOf(uint flags) => (AllocationFlags)flags switch
     {

@@ -23,6 +23,9 @@ internal enum NbdCommandFlags : ushort
     DoNotFragment = 4,
     RequestOne = 8,
     FastZero = 16,
+
+    /// <summary>With extended headers: the length is that of a payload that follows.</summary>
+    PayloadLength = 32,
 }
 
 /// <summary>What a server offers for an export (NBD proto.md, "Transmission flags").</summary>
@@ -42,6 +45,7 @@ internal enum NbdTransmissionFlags : ushort
     SendResize = 512,
     SendCache = 1024,
     SendFastZero = 2048,
+    BlockStatusPayload = 4096,
 }
 
 /// <summary>Chunk types of a structured reply (NBD proto.md, "Structured reply types").</summary>
@@ -51,6 +55,7 @@ internal enum NbdChunk : ushort
     OffsetData = 1,
     OffsetHole = 2,
     BlockStatus = 5,
+    BlockStatusExtended = 6,
     Error = ErrorBit | 1,
     ErrorOffset = ErrorBit | 2,
     ErrorBit = 1 << 15,

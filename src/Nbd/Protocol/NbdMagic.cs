@@ -9,6 +9,8 @@ internal static class NbdMagic
     public const uint Request = 0x25609513;
     public const uint SimpleReply = 0x67446698;
     public const uint StructuredReply = 0x668e33ef;
+    public const uint ExtendedRequest = 0x21e41c71;
+    public const uint ExtendedReply = 0x6e8a278c;
 
     public const ushort FixedNewstyle = 1;
     public const ushort NoZeroes = 2;
@@ -16,6 +18,8 @@ internal static class NbdMagic
     public const int RequestLength = 28;
     public const int SimpleReplyLength = 16;
     public const int ChunkHeaderLength = 20;
+    public const int ExtendedRequestLength = 32;
+    public const int ExtendedChunkHeaderLength = 32;
     public const int OptionHeaderLength = 16;
     public const int OptionReplyLength = 20;
 

@@ -31,6 +31,7 @@ internal enum NbdOptionReply : uint
     ShuttingDown = ErrorBit | 7,
     BlockSizeRequired = ErrorBit | 8,
     TooBig = ErrorBit | 9,
+    ExtendedHeadersRequired = ErrorBit | 10,
     ErrorBit = 1u << 31,
 }
 

@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using Godwit.Nbd.Interop;
+using Godwit.Nbd.Tls;
 using Godwit.Storage.Reading;
 
 namespace Godwit.Nbd.Server;
@@ -12,9 +13,11 @@ internal sealed class Connection : IDisposable
     private readonly IReadOnlyList<NbdExport> _exports;
     private readonly NbdServerOptions _options;
     private readonly CancellationToken _abort;
+    private readonly Socket _socket;
     private readonly Wire _wire;
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Action<Connection> _onEnd;
+    private volatile Wire? _decrypted;
     private bool _tooSlow;
 
     /// <summary>Takes a client over.</summary>
@@ -31,6 +34,7 @@ internal sealed class Connection : IDisposable
         _exports = exports;
         _options = options;
         _abort = abort;
+        _socket = socket;
         _wire = new Wire(socket);
     }
 
@@ -54,7 +58,7 @@ internal sealed class Connection : IDisposable
     }
 
     /// <summary>Answers what has arrived, takes nothing more, and closes.</summary>
-    public void Finish() => _wire.EndInput();
+    public void Finish() => (_decrypted ?? _wire).EndInput();
 
     /// <summary>Breaks the connection now.</summary>
     public void Cut() => _wire.Cut();
@@ -92,10 +96,33 @@ internal sealed class Connection : IDisposable
 
     private void Serve()
     {
+        using var limit = _options.Time.CreateTimer(OnTooSlow, this, _options.HandshakeTimeout, Timeout.InfiniteTimeSpan);
         var pool = new BufferPool();
-        var input = new InputBuffer(_wire, pool);
-        var output = new OutputBuffer(_wire, pool);
-        var session = Greet(input, output);
+        var (input, output) = (new InputBuffer(_wire, pool), new OutputBuffer(_wire, pool));
+        if (_options.Tls is { } identity)
+            ServeEncrypted(identity, pool, input, output, limit);
+        else
+            Serve(_wire, pool, input, output, new Handshake(_exports, input, output).Run(), limit);
+    }
+
+    private void ServeEncrypted(NbdTlsIdentity identity, BufferPool pool, InputBuffer clearInput, OutputBuffer clearOutput, ITimer limit)
+    {
+        if (!new ClearHandshake(clearInput, clearOutput).TryReachTls(out var noZeroes))
+            return;
+        pool.Return(clearInput.Buffer);
+        pool.Return(clearOutput.Buffer);
+        using var bridge = TlsBridge.Accept(_socket, identity, _options.StopTimeout);
+        using var wire = new Wire(bridge.Inner);
+        _decrypted = wire;
+
+        // A stop that came just before has ended the input of the socket, and the bridge brings that here.
+        var (input, output) = (new InputBuffer(wire, pool), new OutputBuffer(wire, pool));
+        Serve(wire, pool, input, output, new Handshake(_exports, input, output).RunEncrypted(noZeroes), limit);
+    }
+
+    private void Serve(Wire wire, BufferPool pool, InputBuffer input, OutputBuffer output, Session? session, ITimer handshakeLimit)
+    {
+        handshakeLimit.Dispose();
         if (session is null)
             return;
         session.Export.CountConnection(1);
@@ -103,19 +130,13 @@ internal sealed class Connection : IDisposable
         {
             using var reads = ReadLoop.Enter();
             using var pipe = new ReplyPipe();
-            _wire.Reads = reads;
-            new Transmission(_wire, pool, input, output, pipe, session, _abort).Run();
+            wire.Reads = reads;
+            new Transmission(wire, pool, input, output, pipe, session, _abort).Run();
         }
         finally
         {
             session.Export.CountConnection(-1);
         }
-    }
-
-    private Session? Greet(InputBuffer input, OutputBuffer output)
-    {
-        using var limit = _options.Time.CreateTimer(OnTooSlow, this, _options.HandshakeTimeout, Timeout.InfiniteTimeSpan);
-        return new Handshake(_exports, input, output).Run();
     }
 
     private static void OnTooSlow(object? connection)

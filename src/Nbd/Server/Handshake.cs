@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using Godwit.Nbd.Protocol;
 
 namespace Godwit.Nbd.Server;
@@ -10,62 +9,48 @@ namespace Godwit.Nbd.Server;
 /// can hold a thread for nothing.</remarks>
 internal sealed class Handshake(IReadOnlyList<NbdExport> exports, InputBuffer input, OutputBuffer output)
 {
-    private const int MaxOptionLength = 64 << 10;
-    private const int MaxOptions = 256;
-
+    private readonly OptionReader _options = new(input);
     private readonly OptionReplies _replies = new(output);
     private readonly MetaContexts _contexts = new(output);
     private bool _noZeroes;
-    private bool _structured;
+    private bool _encrypted;
+    private NbdHeaderForm _form;
 
-    /// <summary>Runs it.</summary>
+    /// <summary>Runs it, from the greeting on.</summary>
     /// <returns>The session, or null when the client said goodbye.</returns>
     /// <exception cref="DisconnectException">The client hung up or sent what cannot be answered.</exception>
     public Session? Run()
     {
         _replies.Greeting();
         output.Flush();
-        ReadClientFlags();
-        for (var count = 0; count < MaxOptions; count++)
+        _noZeroes = _options.ReadClientFlags();
+        return Haggle();
+    }
+
+    /// <summary>Runs what is left of it once the connection is encrypted: the options, from the beginning.</summary>
+    /// <param name="noZeroes">The client's flag, sent before.</param>
+    /// <returns>The session, or null when the client said goodbye.</returns>
+    /// <exception cref="DisconnectException">The client hung up or sent what cannot be answered.</exception>
+    public Session? RunEncrypted(bool noZeroes)
+    {
+        _noZeroes = noZeroes;
+        _encrypted = true;
+        return Haggle();
+    }
+
+    private Session? Haggle()
+    {
+        for (var count = 0; count < OptionReader.MaxOptions; count++)
         {
-            var (option, length) = ReadOptionHeader();
-            Need(length);
-            var data = input.Peek(length);
-            var ended = Answer(option, data, out var session);
+            var (option, length) = _options.ReadOption();
+            var ended = Answer(option, input.Peek(length), out var session);
             input.Consume(length);
             output.Flush();
             if (ended)
                 return session;
         }
 
-        throw new DisconnectException($"more than {MaxOptions} options in one handshake");
-    }
-
-    private void ReadClientFlags()
-    {
-        Need(4);
-        var flags = BinaryPrimitives.ReadUInt32BigEndian(input.Peek(4));
-        input.Consume(4);
-        if ((flags & ~(uint)(NbdMagic.FixedNewstyle | NbdMagic.NoZeroes)) != 0)
-            throw new DisconnectException($"unknown handshake flags 0x{flags:x8}");
-        if ((flags & NbdMagic.FixedNewstyle) == 0)
-            throw new DisconnectException("the client does not speak the fixed newstyle handshake");
-        _noZeroes = (flags & NbdMagic.NoZeroes) != 0;
-    }
-
-    private (uint Option, int Length) ReadOptionHeader()
-    {
-        Need(NbdMagic.OptionHeaderLength);
-        var header = input.Peek(NbdMagic.OptionHeaderLength);
-        var magic = BinaryPrimitives.ReadUInt64BigEndian(header);
-        var option = BinaryPrimitives.ReadUInt32BigEndian(header[8..]);
-        var length = BinaryPrimitives.ReadUInt32BigEndian(header[12..]);
-        input.Consume(NbdMagic.OptionHeaderLength);
-        if (magic != NbdMagic.Option)
-            throw new DisconnectException($"an option starts with 0x{magic:x16} instead of the magic");
-        if (length > MaxOptionLength)
-            throw new DisconnectException($"option {option} claims {length} bytes, the limit is {MaxOptionLength}");
-        return (option, (int)length);
+        throw new DisconnectException($"more than {OptionReader.MaxOptions} options in one handshake");
     }
 
     /// <summary>Answers one option. True when it was the last one.</summary>
@@ -90,11 +75,17 @@ internal sealed class Handshake(IReadOnlyList<NbdExport> exports, InputBuffer in
                 session = Describe(option, data);
                 return session is not null;
             case NbdOption.StructuredReply:
-                ChooseStructuredReplies(option, data);
+                ChooseForm(option, data, NbdHeaderForm.Structured);
+                return false;
+            case NbdOption.ExtendedHeaders:
+                ChooseForm(option, data, NbdHeaderForm.Extended);
                 return false;
             case NbdOption.ListMetaContext:
             case NbdOption.SetMetaContext:
-                _contexts.Answer(option, data, _structured, Find);
+                _contexts.Answer(option, data, _form != NbdHeaderForm.Simple, Find);
+                return false;
+            case NbdOption.StartTls when _encrypted:
+                _replies.Error(option, NbdOptionReply.Invalid, "the connection is encrypted already");
                 return false;
             default:
                 _replies.Error(option, NbdOptionReply.Unsupported, "this server does not offer that option");
@@ -123,15 +114,21 @@ internal sealed class Handshake(IReadOnlyList<NbdExport> exports, InputBuffer in
         _replies.Ack(option);
     }
 
-    private void ChooseStructuredReplies(uint option, ReadOnlySpan<byte> data)
+    private void ChooseForm(uint option, ReadOnlySpan<byte> data, NbdHeaderForm form)
     {
-        if (!data.IsEmpty || _structured)
+        if (!data.IsEmpty || _form == form)
         {
-            _replies.Error(option, NbdOptionReply.Invalid, "STRUCTURED_REPLY takes no data and is asked for once");
+            _replies.Error(option, NbdOptionReply.Invalid, "the option takes no data and is asked for once");
             return;
         }
 
-        _structured = true;
+        if (_form > form)
+        {
+            _replies.Error(option, NbdOptionReply.ExtendedHeadersRequired, "EXTENDED_HEADERS has been agreed on and goes further");
+            return;
+        }
+
+        _form = form;
         _replies.Ack(option);
     }
 
@@ -168,8 +165,7 @@ internal sealed class Handshake(IReadOnlyList<NbdExport> exports, InputBuffer in
         return session;
     }
 
-    private Session NewSession(NbdExport export) =>
-        new(export, _structured, _structured && ReferenceEquals(_contexts.BaseAllocationFor, export));
+    private Session NewSession(NbdExport export) => new(export, _form, _contexts.For(export));
 
     private NbdExport? Find(ReadOnlySpan<byte> name)
     {
@@ -180,11 +176,5 @@ internal sealed class Handshake(IReadOnlyList<NbdExport> exports, InputBuffer in
         }
 
         return name.IsEmpty && exports.Count == 1 ? exports[0] : null;
-    }
-
-    private void Need(int count)
-    {
-        if (!input.Fill(count))
-            throw DisconnectException.HungUp();
     }
 }

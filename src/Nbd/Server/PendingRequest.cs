@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Godwit.Nbd.Interop;
+using Godwit.Nbd.Protocol;
 
 namespace Godwit.Nbd.Server;
 
@@ -12,7 +13,7 @@ internal enum PendingKind
     /// <summary>One chunk of a read, standing in the lent memory.</summary>
     ReadChunk = 1,
 
-    /// <summary>The descriptors of a block status, standing in the lent memory.</summary>
+    /// <summary>The reply to a block status, standing in the lent memory.</summary>
     Status = 2,
 }
 
@@ -35,7 +36,7 @@ internal sealed class PendingRequest
 
     public PendingKind Kind { get; set; }
 
-    public ulong Cookie { get; set; }
+    public ReplyTag Tag { get; set; }
 
     /// <summary>Memory the device works in; null when there is none.</summary>
     public PinnedBuffer? Lent { get; set; }

@@ -1,4 +1,5 @@
 using Godwit.Nbd.Interop;
+using Godwit.Nbd.Protocol;
 
 namespace Godwit.Nbd.Server;
 
@@ -27,16 +28,16 @@ internal sealed class PendingRequests(Wire wire)
 
     /// <summary>A request to fill in and then watch.</summary>
     /// <param name="kind">What it is.</param>
-    /// <param name="cookie">The client's number of it.</param>
+    /// <param name="tag">What its reply is marked with.</param>
     /// <param name="lent">Memory the device works in.</param>
     /// <param name="bytes">How much of it.</param>
-    public PendingRequest Add(PendingKind kind, ulong cookie, PinnedBuffer? lent, int bytes)
+    public PendingRequest Add(PendingKind kind, ReplyTag tag, PinnedBuffer? lent, int bytes)
     {
         var request = _spare ?? new PendingRequest(this);
         _spare = request.Next;
         request.Next = null;
         request.Kind = kind;
-        request.Cookie = cookie;
+        request.Tag = tag;
         request.Lent = lent;
         Count++;
         if (lent is not null)

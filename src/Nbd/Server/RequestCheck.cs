@@ -19,16 +19,27 @@ internal static class RequestCheck
             return NbdError.NotPermitted;
         if (request.Command is NbdCommand.Read or NbdCommand.Write && request.Length > NbdMagic.MaxPayload)
             return (request.Flags & NbdCommandFlags.DoNotFragment) != 0 ? NbdError.Overflow : NbdError.Invalid;
+        if (request.Command == NbdCommand.BlockStatus && request.PayloadLength > 0)
+            return StatusFilter.IsPossible(request.PayloadLength) ? NbdError.None : NbdError.Invalid;
+        return CheckRange(request, device) is var error and not NbdError.None ? error : CheckMeaning(request, device);
+    }
+
+    /// <summary>The check of a block status whose range came in its payload.</summary>
+    public static NbdError CheckFiltered(in RequestHeader request, Session session)
+    {
+        var device = session.Export.Device;
         return CheckRange(request, device) is var error and not NbdError.None ? error : CheckMeaning(request, device);
     }
 
     private static NbdCommandFlags? AllowedFlags(NbdCommand command, Session session) => command switch
     {
         NbdCommand.Read when session.StructuredReplies => NbdCommandFlags.ForceUnitAccess | NbdCommandFlags.DoNotFragment,
+        NbdCommand.Write when session.ExtendedHeaders => NbdCommandFlags.ForceUnitAccess | NbdCommandFlags.PayloadLength,
         NbdCommand.Read or NbdCommand.Write or NbdCommand.Flush or NbdCommand.Trim or NbdCommand.Cache =>
             NbdCommandFlags.ForceUnitAccess,
         NbdCommand.WriteZeroes => NbdCommandFlags.ForceUnitAccess | NbdCommandFlags.NoHole | NbdCommandFlags.FastZero,
-        NbdCommand.BlockStatus when session.BaseAllocation => NbdCommandFlags.ForceUnitAccess | NbdCommandFlags.RequestOne,
+        NbdCommand.BlockStatus when session.Contexts != StatusContexts.None => NbdCommandFlags.ForceUnitAccess
+            | NbdCommandFlags.RequestOne | (session.ExtendedHeaders ? NbdCommandFlags.PayloadLength : NbdCommandFlags.None),
         _ => null,
     };
 

@@ -32,11 +32,11 @@ internal sealed class RequestServer(
 
         var task = TryStartAsync(request, out var failure);
         if (failure is not null)
-            replies.Failure(request.Cookie, failure);
+            replies.Failure(request.Tag, failure);
         else if (task.IsCompletedSuccessfully)
-            Succeed(task, request.Cookie);
+            Succeed(task, request.Tag);
         else
-            pending.Add(PendingKind.Plain, request.Cookie, request.Command == NbdCommand.Write ? input.Buffer : null, (int)request.PayloadLength).Watch(task);
+            pending.Add(PendingKind.Plain, request.Tag, request.Command == NbdCommand.Write ? input.Buffer : null, (int)request.PayloadLength).Watch(task);
     }
 
     /// <summary>Answers a request the device has completed in the meantime.</summary>
@@ -50,7 +50,7 @@ internal sealed class RequestServer(
         }
         catch (Exception failure)
         {
-            replies.Failure(request.Cookie, failure, last);
+            replies.Failure(request.Tag, failure, last);
             return;
         }
 
@@ -60,19 +60,19 @@ internal sealed class RequestServer(
                 SendLentChunk(request, last);
                 break;
             case PendingKind.Status:
-                SendLentStatus(request, count);
+                output.Send(request.Lent!, request.Start, count);
                 break;
             default:
-                replies.Success(request.Cookie);
+                replies.Success(request.Tag);
                 break;
         }
     }
 
-    private void Succeed(ValueTask task, ulong cookie)
+    private void Succeed(ValueTask task, ReplyTag tag)
     {
         // A pooled task source wants its result collected, or it is lost to the pool.
         task.GetAwaiter().GetResult();
-        replies.Success(cookie);
+        replies.Success(tag);
     }
 
     private ValueTask TryStartAsync(in RequestHeader request, out Exception? failure)
@@ -96,17 +96,17 @@ internal sealed class RequestServer(
         switch (request.Command)
         {
             case NbdCommand.Write:
-                var payload = input.Buffer.Memory.Slice(input.Start + NbdMagic.RequestLength, (int)request.Length);
+                var payload = input.Buffer.Memory.Slice(input.Start + request.HeaderLength, (int)request.Length);
                 return _device.WriteAsync((long)request.Offset, payload, flags, abort);
             case NbdCommand.Flush:
                 return _device.FlushAsync(abort);
             case NbdCommand.Trim:
-                var trim = _device.TrimAsync((long)request.Offset, request.Length, abort);
+                var trim = _device.TrimAsync((long)request.Offset, (long)request.Length, abort);
                 return stable ? ThenFlushAsync(trim) : trim;
             case NbdCommand.WriteZeroes:
                 if ((request.Flags & NbdCommandFlags.NoHole) != 0)
                     flags |= WriteFlags.KeepAllocated;
-                return _device.WriteZeroesAsync((long)request.Offset, request.Length, flags, abort);
+                return _device.WriteZeroesAsync((long)request.Offset, (long)request.Length, flags, abort);
             default:
                 // CACHE is a hint; the page cache needs none from us.
                 return default;
@@ -123,7 +123,7 @@ internal sealed class RequestServer(
     {
         if (request.Length == 0)
         {
-            replies.Empty(request.Cookie);
+            replies.Empty(request.Tag);
             return;
         }
 
@@ -134,14 +134,14 @@ internal sealed class RequestServer(
         while (offset < end)
         {
             var count = whole ? (int)request.Length : (int)Math.Min(ChunkLength, end - offset);
-            if (!ReadChunk(request.Cookie, offset, count, offset + (uint)count == end, ref read))
+            if (!ReadChunk(request.Tag, offset, count, offset + (uint)count == end, ref read))
                 return;
             offset += (uint)count;
         }
     }
 
     /// <summary>Sends one chunk without copying it, where the device can. False when it has to be read.</summary>
-    private bool TryMoveChunk(ulong cookie, ulong offset, int count, bool done)
+    private bool TryMoveChunk(ReplyTag tag, ulong offset, int count, bool done)
     {
         if (!pipe.Takes(count))
             return false;
@@ -158,7 +158,7 @@ internal sealed class RequestServer(
 
         if (moved == count)
         {
-            replies.ReadHeader(output.Append(replies.ReadHeaderLength), cookie, offset, count, done);
+            replies.ReadHeader(output.Append(replies.ReadHeaderLength), tag, offset, count, done);
             output.Send(pipe, count);
         }
         else if (moved > 0)
@@ -170,9 +170,9 @@ internal sealed class RequestServer(
     }
 
     /// <summary>Reads one chunk into its reply. False when that failed and the read is over.</summary>
-    private bool ReadChunk(ulong cookie, ulong offset, int count, bool last, ref PendingRead? read)
+    private bool ReadChunk(ReplyTag tag, ulong offset, int count, bool last, ref PendingRead? read)
     {
-        if (TryMoveChunk(cookie, offset, count, last && read is null))
+        if (TryMoveChunk(tag, offset, count, last && read is null))
             return true;
         var headerLength = replies.ReadHeaderLength;
         output.MakeRoom(headerLength + count);
@@ -184,13 +184,13 @@ internal sealed class RequestServer(
         }
         catch (Exception failure)
         {
-            return Fail(cookie, failure, read);
+            return Fail(tag, failure, read);
         }
 
         if (!task.IsCompleted)
         {
             read ??= new PendingRead();
-            Lend(task, cookie, offset, start, count, read);
+            Lend(task, tag, offset, start, count, read);
             return true;
         }
 
@@ -200,25 +200,25 @@ internal sealed class RequestServer(
         }
         catch (Exception failure)
         {
-            return Fail(cookie, failure, read);
+            return Fail(tag, failure, read);
         }
 
-        replies.ReadHeader(output.Buffer.Span(start, headerLength), cookie, offset, count, last && read is null);
+        replies.ReadHeader(output.Buffer.Span(start, headerLength), tag, offset, count, last && read is null);
         output.Commit(headerLength + count);
         return true;
     }
 
-    private bool Fail(ulong cookie, Exception failure, PendingRead? read)
+    private bool Fail(ReplyTag tag, Exception failure, PendingRead? read)
     {
         // Chunks still pending will end the reply.
-        replies.Failure(cookie, failure, read is null);
+        replies.Failure(tag, failure, read is null);
         return false;
     }
 
-    private void Lend(ValueTask task, ulong cookie, ulong offset, int start, int count, PendingRead read)
+    private void Lend(ValueTask task, ReplyTag tag, ulong offset, int start, int count, PendingRead read)
     {
         var length = replies.ReadHeaderLength + count;
-        var chunk = pending.Add(PendingKind.ReadChunk, cookie, output.Lend(length), length);
+        var chunk = pending.Add(PendingKind.ReadChunk, tag, output.Lend(length), length);
         chunk.Start = start;
         chunk.Offset = offset;
         chunk.Count = count;
@@ -230,20 +230,36 @@ internal sealed class RequestServer(
     private void SendLentChunk(PendingRequest chunk, bool last)
     {
         var headerLength = replies.ReadHeaderLength;
-        replies.ReadHeader(chunk.Lent!.Span(chunk.Start, headerLength), chunk.Cookie, chunk.Offset, chunk.Count, last);
+        replies.ReadHeader(chunk.Lent!.Span(chunk.Start, headerLength), chunk.Tag, chunk.Offset, chunk.Count, last);
         output.Send(chunk.Lent, chunk.Start, headerLength + chunk.Count);
     }
 
     private void Status(in RequestHeader request)
     {
-        const int HeaderLength = NbdMagic.ChunkHeaderLength + 4;
-        const int Room = BlockStatus.MaxDescriptors * BlockStatus.DescriptorLength;
-        output.MakeRoom(HeaderLength + Room);
+        if ((request.Flags & NbdCommandFlags.PayloadLength) == 0)
+        {
+            Status(request, session.Contexts);
+            return;
+        }
+
+        var payload = input.Buffer.Span(input.Start + request.HeaderLength, (int)request.Length);
+        var known = StatusFilter.TryParse(payload, session.Contexts, out var length, out var contexts);
+        var range = request with { Length = length };
+        var error = known ? RequestCheck.CheckFiltered(range, session) : NbdError.Invalid;
+        if (error == NbdError.None)
+            Status(range, contexts);
+        else
+            replies.Error(request.Tag, error, known ? Refusals.Reason(range, error, session) : "a context that was not agreed on, or twice");
+    }
+
+    private void Status(in RequestHeader request, StatusContexts contexts)
+    {
+        output.MakeRoom(BlockStatus.Room);
         var start = output.Used;
-        var task = BlockStatus.CollectAsync(_device, request, output.Buffer.Memory.Slice(start + HeaderLength, Room), abort);
+        var task = BlockStatus.CollectAsync(_device, request, contexts, output.Buffer.Memory.Slice(start, BlockStatus.Room), abort);
         if (!task.IsCompleted)
         {
-            var status = pending.Add(PendingKind.Status, request.Cookie, output.Lend(HeaderLength + Room), HeaderLength + Room);
+            var status = pending.Add(PendingKind.Status, request.Tag, output.Lend(BlockStatus.Room), BlockStatus.Room);
             status.Start = start;
             status.Watch(task);
             return;
@@ -251,20 +267,11 @@ internal sealed class RequestServer(
 
         try
         {
-            var count = task.GetAwaiter().GetResult();
-            ReplyWriter.StatusHeader(output.Buffer.Span(start, HeaderLength), request.Cookie, count);
-            output.Commit(HeaderLength + (count * BlockStatus.DescriptorLength));
+            output.Commit(task.GetAwaiter().GetResult());
         }
         catch (Exception failure)
         {
-            replies.Failure(request.Cookie, failure);
+            replies.Failure(request.Tag, failure);
         }
-    }
-
-    private void SendLentStatus(PendingRequest status, int count)
-    {
-        const int HeaderLength = NbdMagic.ChunkHeaderLength + 4;
-        ReplyWriter.StatusHeader(status.Lent!.Span(status.Start, HeaderLength), status.Cookie, count);
-        output.Send(status.Lent, status.Start, HeaderLength + (count * BlockStatus.DescriptorLength));
     }
 }

@@ -4,13 +4,16 @@ namespace Godwit.Nbd.Server;
 
 /// <summary>What a handshake ended with.</summary>
 /// <param name="Export">The export the client chose.</param>
-/// <param name="StructuredReplies">Replies to reads and block status come in chunks; errors carry a message.</param>
-/// <param name="BaseAllocation">The client may ask for block status.</param>
-internal sealed record Session(NbdExport Export, bool StructuredReplies, bool BaseAllocation)
+/// <param name="Form">How requests and replies look.</param>
+/// <param name="Contexts">What the client may ask for in a block status.</param>
+internal sealed record Session(NbdExport Export, NbdHeaderForm Form, StatusContexts Contexts)
 {
-    /// <summary>Number of the base:allocation context on the wire.</summary>
-    public const uint BaseAllocationId = 1;
-
     /// <summary>What was offered.</summary>
-    public NbdTransmissionFlags Flags { get; } = Export.Flags(StructuredReplies);
+    public NbdTransmissionFlags Flags { get; } = Export.Flags(Form, Contexts);
+
+    /// <summary>Replies to reads and block status come in chunks; errors carry a message.</summary>
+    public bool StructuredReplies { get; } = Form != NbdHeaderForm.Simple;
+
+    /// <summary>Lengths have 64 bits, and every reply is a chunk.</summary>
+    public bool ExtendedHeaders { get; } = Form == NbdHeaderForm.Extended;
 }

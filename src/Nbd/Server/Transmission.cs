@@ -11,7 +11,7 @@ namespace Godwit.Nbd.Server;
 internal sealed class Transmission
 {
     /// <summary>A refused payload up to this size is read and thrown away; beyond it the client is cut off.</summary>
-    private const uint MaxSkipped = 2 * NbdMagic.MaxPayload;
+    private const ulong MaxSkipped = 2 * NbdMagic.MaxPayload;
 
     private readonly Wire _wire;
     private readonly InputBuffer _input;
@@ -21,10 +21,11 @@ internal sealed class Transmission
     private readonly PendingRequests _pending;
     private readonly RequestServer _server;
     private readonly BufferPool _pool;
+    private readonly int _headerLength;
 
     private RequestHeader _refused;
     private NbdError _refusal;
-    private uint _toSkip;
+    private ulong _toSkip;
 
     public Transmission(
         Wire wire, BufferPool pool, InputBuffer input, OutputBuffer output, ReplyPipe pipe, Session session, CancellationToken abort)
@@ -34,7 +35,8 @@ internal sealed class Transmission
         _input = input;
         _output = output;
         _session = session;
-        _replies = new ReplyWriter(output, session.StructuredReplies);
+        _replies = new ReplyWriter(output, session.Form);
+        _headerLength = RequestHeader.LengthOf(session.ExtendedHeaders);
         _pending = new PendingRequests(wire);
         _server = new RequestServer(session, input, output, pipe, _replies, _pending, abort);
     }
@@ -74,16 +76,16 @@ internal sealed class Transmission
     /// <param name="needed">Bytes the request at the start has in all, when it is not complete.</param>
     private Next ServeBuffered(out int needed)
     {
-        needed = NbdMagic.RequestLength;
+        needed = _headerLength;
         while (true)
         {
             if (_pending.IsFull)
                 return Next.Completion;
             if (_toSkip > 0 && !Skip())
                 return Next.Input;
-            if (_input.Count < NbdMagic.RequestLength)
+            if (_input.Count < _headerLength)
                 return Next.Input;
-            if (!RequestHeader.TryParse(_input.Peek(NbdMagic.RequestLength), out var request))
+            if (!RequestHeader.TryParse(_input.Peek(_headerLength), _session.ExtendedHeaders, out var request))
                 throw new DisconnectException("a request does not start with the magic");
             if (request.Command == NbdCommand.Disconnect)
                 return Next.End;
@@ -94,7 +96,7 @@ internal sealed class Transmission
                 continue;
             }
 
-            var length = NbdMagic.RequestLength + (int)request.PayloadLength;
+            var length = _headerLength + (int)request.PayloadLength;
             if (_input.Count < length)
             {
                 needed = length;
@@ -110,8 +112,8 @@ internal sealed class Transmission
     private void Refuse(in RequestHeader request, NbdError error)
     {
         if (request.PayloadLength > MaxSkipped)
-            throw new DisconnectException($"a write of {request.PayloadLength} bytes, the limit is {NbdMagic.MaxPayload}");
-        _input.Consume(NbdMagic.RequestLength);
+            throw new DisconnectException($"a payload of {request.PayloadLength} bytes, the limit is {NbdMagic.MaxPayload}");
+        _input.Consume(_headerLength);
         (_refused, _refusal, _toSkip) = (request, error, request.PayloadLength);
         if (_toSkip == 0)
             AnswerRefused();
@@ -119,7 +121,7 @@ internal sealed class Transmission
 
     private bool Skip()
     {
-        var count = (int)Math.Min(_toSkip, (uint)_input.Count);
+        var count = (int)Math.Min(_toSkip, (ulong)_input.Count);
         _input.Consume(count);
         _toSkip -= (uint)count;
         if (_toSkip == 0)
@@ -127,7 +129,7 @@ internal sealed class Transmission
         return _toSkip == 0;
     }
 
-    private void AnswerRefused() => _replies.Error(_refused.Cookie, _refusal, Refusals.Reason(_refused, _refusal, _session));
+    private void AnswerRefused() => _replies.Error(_refused.Tag, _refusal, Refusals.Reason(_refused, _refusal, _session));
 
     private bool ReceiveMore(int needed)
     {

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Net.Sockets;
 using Godwit.Nbd.Protocol;
 using Xunit;
@@ -12,9 +11,10 @@ public sealed class GarbageTests(ITestOutputHelper output)
     private const int Size = 256 << 10;
 
     [Theory(Timeout = 120_000)]
-    [InlineData(1, 1500, true)]
-    [InlineData(2, 1500, false)]
-    public async Task Mutated_sessions_write_nothing_they_did_not_ask_for(int seed, int sessions, bool structured)
+    [InlineData(1, 1500, NbdHeaderForm.Structured)]
+    [InlineData(2, 1500, NbdHeaderForm.Simple)]
+    [InlineData(3, 1500, NbdHeaderForm.Extended)]
+    public async Task Mutated_sessions_write_nothing_they_did_not_ask_for(int seed, int sessions, object form)
     {
         var disk = new JournalDisk(Size);
         await using var server = new ServerUnderTest(disk);
@@ -22,7 +22,7 @@ public sealed class GarbageTests(ITestOutputHelper output)
         var random = new Random(seed);
         for (var session = 0; session < sessions; session++)
         {
-            var bytes = Mutate(Session(random, structured), random);
+            var bytes = Mutate(Session(random, (NbdHeaderForm)form), random);
             await PlayAsync(server, bytes);
             while (server.Server.Connections > 1)
                 await Task.Yield();
@@ -36,14 +36,15 @@ public sealed class GarbageTests(ITestOutputHelper output)
     }
 
     [Theory(Timeout = 60_000)]
-    [InlineData(true)]
-    [InlineData(false)]
-    public async Task Hanging_up_at_any_byte_harms_nobody(bool structured)
+    [InlineData(NbdHeaderForm.Structured)]
+    [InlineData(NbdHeaderForm.Simple)]
+    [InlineData(NbdHeaderForm.Extended)]
+    public async Task Hanging_up_at_any_byte_harms_nobody(object form)
     {
         var disk = new JournalDisk(Size);
         await using var server = new ServerUnderTest(disk);
         using var witness = server.Connect().Go();
-        var bytes = Session(new Random(3), structured);
+        var bytes = Session(new Random(3), (NbdHeaderForm)form);
         for (var length = 0; length < bytes.Length; length += length < 400 ? 1 : 97)
         {
             using (var client = server.Connect())
@@ -84,9 +85,10 @@ public sealed class GarbageTests(ITestOutputHelper output)
         Assert.Equal(2, server.Exports[0].Connections);
     }
 
-    private static byte[] Session(Random random, bool structured)
+    private static byte[] Session(Random random, NbdHeaderForm form)
     {
-        var bytes = new List<byte>(RawClient.HandshakeBytes(structured: structured));
+        var extended = form == NbdHeaderForm.Extended;
+        var bytes = new List<byte>(RawClient.HandshakeBytes(form: form));
         for (var i = 0u; i < 12; i++)
         {
             var command = (NbdCommand)random.Next(8);
@@ -97,10 +99,13 @@ public sealed class GarbageTests(ITestOutputHelper output)
             var payload = command == NbdCommand.Write ? new byte[length] : null;
             if (payload is not null)
                 random.NextBytes(payload);
-            bytes.AddRange(RawClient.Request(command, flush ? 0 : (ulong)random.Next(400) * 512, length, i, NbdCommandFlags.None, payload));
+            var offset = flush ? 0 : (ulong)random.Next(400) * 512;
+            bytes.AddRange(command == NbdCommand.BlockStatus && extended && random.Next(2) == 0
+                ? RawClient.Request(command, offset, 12, i, NbdCommandFlags.PayloadLength, [0, 0, 0, 0, .. RawClient.Big32(length), .. RawClient.Big32(1)], true)
+                : RawClient.Request(command, offset, length, i, NbdCommandFlags.None, payload, extended));
         }
 
-        bytes.AddRange(RawClient.Request(NbdCommand.Disconnect, 0, 0));
+        bytes.AddRange(RawClient.Request(NbdCommand.Disconnect, 0, 0, extended: extended));
         return [.. bytes];
     }
 
@@ -161,20 +166,31 @@ public sealed class GarbageTests(ITestOutputHelper output)
     /// <summary>Somewhere in the bytes stands a request for exactly this change, with its payload.</summary>
     private static bool IsAskedFor(ReadOnlySpan<byte> bytes, JournalDisk.Change change)
     {
-        Span<byte> magic = stackalloc byte[4];
-        BinaryPrimitives.WriteUInt32BigEndian(magic, NbdMagic.Request);
         for (var at = 0; at + NbdMagic.RequestLength <= bytes.Length; at++)
         {
-            if (!bytes[at..].StartsWith(magic))
-                continue;
             var request = bytes[at..];
-            var sameKind = change.Kind == BinaryPrimitives.ReadUInt16BigEndian(request[6..]) switch { 1 => "write", 4 => "trim", 6 => "zeroes", _ => "" };
-            var sameRange = BinaryPrimitives.ReadInt64BigEndian(request[16..]) == change.Offset
-                && BinaryPrimitives.ReadUInt32BigEndian(request[24..]) == change.Length;
-            if (sameKind && sameRange && request[28..].StartsWith(change.Bytes))
+            if (IsAskedForBy(request, extended: false, change)
+                || (request.Length >= NbdMagic.ExtendedRequestLength && IsAskedForBy(request, extended: true, change)))
+            {
                 return true;
+            }
         }
 
         return false;
+    }
+
+    private static bool IsAskedForBy(ReadOnlySpan<byte> bytes, bool extended, JournalDisk.Change change)
+    {
+        if (!RequestHeader.TryParse(bytes, extended, out var request))
+            return false;
+        var kind = request.Command switch
+        {
+            NbdCommand.Write => "write",
+            NbdCommand.Trim => "trim",
+            NbdCommand.WriteZeroes => "zeroes",
+            _ => "",
+        };
+        return change.Kind == kind && request.Offset == (ulong)change.Offset && request.Length == (ulong)change.Length
+            && bytes[request.HeaderLength..].StartsWith(change.Bytes);
     }
 }

@@ -9,6 +9,7 @@ internal sealed class GatedDisk(long size) : DelegatingBlockDevice(new Reference
     private volatile TaskCompletionSource? _reads;
     private volatile TaskCompletionSource? _writes;
     private volatile TaskCompletionSource? _flushes;
+    private volatile TaskCompletionSource? _extents;
     private int _waiting;
 
     /// <summary>Requests held back now.</summary>
@@ -23,7 +24,9 @@ internal sealed class GatedDisk(long size) : DelegatingBlockDevice(new Reference
 
     public TaskCompletionSource HoldFlushes() => _flushes = NewGate();
 
-    public void Open() => _reads = _writes = _flushes = null;
+    public TaskCompletionSource HoldExtents() => _extents = NewGate();
+
+    public void Open() => _reads = _writes = _flushes = _extents = null;
 
     protected override ValueTask ReadCoreAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken) =>
         _reads is { } gate && offset >= ReadsFrom
@@ -40,6 +43,13 @@ internal sealed class GatedDisk(long size) : DelegatingBlockDevice(new Reference
         _flushes is { } gate
             ? WaitAsync(gate, () => base.FlushCoreAsync(cancellationToken), cancellationToken)
             : base.FlushCoreAsync(cancellationToken);
+
+    protected override async ValueTask<Extent> GetExtentCoreAsync(long offset, long length, CancellationToken cancellationToken)
+    {
+        if (_extents is { } gate)
+            await WaitAsync(gate, () => ValueTask.CompletedTask, cancellationToken);
+        return await base.GetExtentCoreAsync(offset, length, cancellationToken);
+    }
 
     private static TaskCompletionSource NewGate() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 

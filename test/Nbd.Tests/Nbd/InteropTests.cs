@@ -106,6 +106,18 @@ public sealed class InteropTests : IAsyncDisposable
     }
 
     [Fact(Timeout = 60_000)]
+    public async Task Qemu_sends_ranges_beyond_32_bits_in_one_request()
+    {
+        var disk = new VastDisk();
+        await using var server = new ServerUnderTest(disk);
+        var result = await Tool.RunAsync("qemu-io", "-f", "raw", server.Uri(), "-c", "write -z -n -u 0 8G", "-c", "read 1G 4k");
+        Assert.DoesNotContain("failed", result.Succeeded().Output + result.Error, StringComparison.Ordinal);
+        Assert.Equal([("zeroes", 0, 8L << 30), ("read", 1L << 30, 4096)], disk.TakeAsked());
+        var map = (await Tool.RunAsync("qemu-img", "map", "-f", "raw", "--output=json", server.Uri())).Json();
+        Assert.Equal([VastDisk.Size / 2, VastDisk.Size / 2], map.EnumerateArray().Select(extent => extent.GetProperty("length").GetInt64()));
+    }
+
+    [Fact(Timeout = 60_000)]
     public async Task Qemu_img_converts_maps_and_compares()
     {
         await File.WriteAllBytesAsync(_folder.File("source"), Sparse());

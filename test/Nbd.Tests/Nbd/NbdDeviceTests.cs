@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using Godwit.Nbd.Protocol;
 using Godwit.Storage;
 using Godwit.Testing;
 using Godwit.Testing.Disks;
@@ -56,6 +57,29 @@ public sealed class NbdDeviceTests(ITestOutputHelper output)
         await device.ReadAsync(4096, read, None);
         Assert.True(bytes.AsSpan().SequenceEqual(read));
         Assert.Equal(4096, (await device.GetExtentAsync(0, 80 << 20, None)).Length);
+    }
+
+    [Theory(Timeout = 20_000)]
+    [InlineData(NbdHeaderForm.Extended, 1)]
+    [InlineData(NbdHeaderForm.Structured, 8)]
+    [InlineData(NbdHeaderForm.Simple, 8)]
+    public async Task Long_ranges_go_in_one_request_where_lengths_have_64_bits(object form, int requests)
+    {
+        var disk = new VastDisk();
+        await using var server = new ServerUnderTest(disk);
+        await using var device = await server.OpenAsync("disk", new NbdClientOptions { BestForm = (NbdHeaderForm)form });
+        await device.WriteZeroesAsync(512, 8L << 30, WriteFlags.None, None);
+        Assert.Equal(requests, disk.TakeAsked().Count);
+        await device.TrimAsync(0, 8L << 30, None);
+        Assert.Equal(requests, disk.TakeAsked().Count);
+        var extent = await device.GetExtentAsync(4096, device.Length - 4096, None);
+        var expected = (NbdHeaderForm)form switch
+        {
+            NbdHeaderForm.Extended => new Extent(4096, (VastDisk.Size / 2) - 4096, ExtentKind.Hole),
+            NbdHeaderForm.Structured => new Extent(4096, 1 << 30, ExtentKind.Hole),
+            _ => new Extent(4096, VastDisk.Size - 4096, ExtentKind.Data),
+        };
+        Assert.Equal(expected, extent);
     }
 
     [Fact(Timeout = 20_000)]
@@ -119,8 +143,9 @@ public sealed class NbdDeviceTests(ITestOutputHelper output)
     }
 
     [Theory(Timeout = 120_000)]
-    [InlineData(11, 400)]
-    public async Task A_server_that_sends_garbage_causes_errors_and_nothing_else(int seed, int sessions)
+    [InlineData(11, 300, NbdHeaderForm.Extended)]
+    [InlineData(12, 300, NbdHeaderForm.Structured)]
+    public async Task A_server_that_sends_garbage_causes_errors_and_nothing_else(int seed, int sessions, object form)
     {
         await using var server = new ServerUnderTest(new ReferenceDisk(Size));
         using var folder = new TempFolder();
@@ -131,7 +156,7 @@ public sealed class NbdDeviceTests(ITestOutputHelper output)
             await using var liar = new MutatingProxy(server.EndPoint, folder.File($"{session}.sock"), random.Next());
             try
             {
-                await UseAsync(liar.EndPoint).WaitAsync(TimeSpan.FromSeconds(10));
+                await UseAsync(liar.EndPoint, (NbdHeaderForm)form).WaitAsync(TimeSpan.FromSeconds(10));
                 good++;
             }
             catch (StorageException)
@@ -146,7 +171,7 @@ public sealed class NbdDeviceTests(ITestOutputHelper output)
 
         output.WriteLine($"seed {seed}: {failed} failed, {good} succeeded");
         Assert.True(failed > sessions / 5 && good > 0, $"{failed} failed, {good} succeeded: the mutations do not do their work");
-        await UseAsync(server.EndPoint);
+        await UseAsync(server.EndPoint, (NbdHeaderForm)form);
     }
 
     [Fact(Timeout = 60_000)]
@@ -173,9 +198,9 @@ public sealed class NbdDeviceTests(ITestOutputHelper output)
             await device.DisposeAsync();
     }
 
-    private static async Task UseAsync(UnixDomainSocketEndPoint server)
+    private static async Task UseAsync(UnixDomainSocketEndPoint server, NbdHeaderForm form)
     {
-        await using var device = await NbdDevice.ConnectAsync(server, "disk", None);
+        await using var device = await NbdDevice.ConnectAsync(server, "disk", new NbdClientOptions { BestForm = form }, None);
         var bytes = new byte[8192];
         await device.WriteAsync(0, bytes, WriteFlags.None, None);
         await device.ReadAsync(0, bytes, None);

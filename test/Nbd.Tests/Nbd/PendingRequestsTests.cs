@@ -37,6 +37,30 @@ public sealed class PendingRequestsTests : IAsyncDisposable
         Assert.Equal((1ul, NbdError.None), await AnswerAsync(client, 0));
     }
 
+    [Theory(Timeout = 20_000)]
+    [InlineData(NbdCommand.Read, NbdHeaderForm.Structured)]
+    [InlineData(NbdCommand.Read, NbdHeaderForm.Extended)]
+    [InlineData(NbdCommand.Write, NbdHeaderForm.Structured)]
+    [InlineData(NbdCommand.Write, NbdHeaderForm.Extended)]
+    [InlineData(NbdCommand.BlockStatus, NbdHeaderForm.Structured)]
+    [InlineData(NbdCommand.BlockStatus, NbdHeaderForm.Extended)]
+    public async Task A_late_answer_looks_like_a_quick_one(object command, object form)
+    {
+        using var client = _server.Connect().Go("disk", (NbdHeaderForm)form, "base:allocation", "godwit:layer");
+        var payload = (NbdCommand)command == NbdCommand.Write ? new byte[300 << 10] : null;
+        var quick = client.Ask((NbdCommand)command, 8192, 300 << 10, payload: payload);
+        var gates = new[] { _disk.HoldReads(), _disk.HoldWrites(), _disk.HoldExtents() };
+        var asking = Task.Run(() => client.Ask((NbdCommand)command, 8192, 300 << 10, payload: payload));
+        await WaitForAsync(1);
+        foreach (var gate in gates)
+            gate.SetResult();
+        var late = await asking;
+        Assert.Equal(NbdError.None, late.Error);
+        Assert.Equal(quick.Chunks.Select(chunk => (chunk.Type, chunk.Body.Length)).Order(), late.Chunks.Select(chunk => (chunk.Type, chunk.Body.Length)).Order());
+        if ((NbdCommand)command == NbdCommand.BlockStatus)
+            Assert.Equal(quick.Chunks.SelectMany(chunk => chunk.Body), late.Chunks.SelectMany(chunk => chunk.Body));
+    }
+
     [Fact(Timeout = 20_000)]
     public async Task Many_small_reads_that_wait_share_memory_and_come_back_right()
     {

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using Godwit.Nbd.Protocol;
@@ -9,15 +10,18 @@ namespace Godwit.Nbd.Tests.Nbd;
 /// <summary>A client that sends exactly the bytes a test wants, and waits for nothing longer than ten seconds.</summary>
 internal sealed class RawClient : IDisposable
 {
-    public RawClient(UnixDomainSocketEndPoint server)
+    public RawClient(EndPoint server)
     {
-        Socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        Socket = new Socket(server.AddressFamily, SocketType.Stream, ProtocolType.Unspecified);
         Socket.Connect(server);
         Socket.ReceiveTimeout = 10_000;
         Socket.SendTimeout = 10_000;
     }
 
     public Socket Socket { get; }
+
+    /// <summary>What <see cref="Go(string, NbdHeaderForm, string[])"/> agreed on.</summary>
+    public NbdHeaderForm Form { get; private set; }
 
     public static byte[] Option(uint option, ReadOnlySpan<byte> data)
     {
@@ -30,11 +34,15 @@ internal sealed class RawClient : IDisposable
     }
 
     public static byte[] Request(
-        NbdCommand command, ulong offset, uint length, ulong cookie = 1, NbdCommandFlags flags = NbdCommandFlags.None, byte[]? payload = null)
+        NbdCommand command, ulong offset, ulong length, ulong cookie = 1, NbdCommandFlags flags = NbdCommandFlags.None,
+        byte[]? payload = null, bool extended = false)
     {
-        var bytes = new byte[28 + (payload?.Length ?? 0)];
-        new RequestHeader(flags, command, cookie, offset, length).Write(bytes);
-        payload?.CopyTo(bytes, 28);
+        if (extended && command == NbdCommand.Write)
+            flags |= NbdCommandFlags.PayloadLength;
+        var header = new RequestHeader(flags, command, cookie, offset, length, extended);
+        var bytes = new byte[header.HeaderLength + (payload?.Length ?? 0)];
+        header.Write(bytes);
+        payload?.CopyTo(bytes, header.HeaderLength);
         return bytes;
     }
 
@@ -67,11 +75,11 @@ internal sealed class RawClient : IDisposable
     public static byte[] Big32(uint value) => [(byte)(value >> 24), (byte)(value >> 16), (byte)(value >> 8), (byte)value];
 
     /// <summary>All a client sends to get into transmission with structured replies and base:allocation.</summary>
-    public static byte[] HandshakeBytes(string export = "disk", bool structured = true) =>
+    public static byte[] HandshakeBytes(string export = "disk", NbdHeaderForm form = NbdHeaderForm.Structured) =>
     [
         .. Big32(3),
-        .. structured ? Option(8, []) : [],
-        .. structured ? Option(10, ContextText(export, "base:allocation")) : [],
+        .. form != NbdHeaderForm.Simple ? Option(OptionOf(form), []) : [],
+        .. form != NbdHeaderForm.Simple ? Option(10, ContextText(export, "base:allocation", "godwit:layer")) : [],
         .. Option(7, GoText(export)),
     ];
 
@@ -141,32 +149,38 @@ internal sealed class RawClient : IDisposable
     }
 
     /// <summary>The usual way into transmission.</summary>
-    public RawClient Go(string export = "disk", bool structured = true)
+    public RawClient Go(string export = "disk", bool structured = true) =>
+        Go(export, structured ? NbdHeaderForm.Structured : NbdHeaderForm.Simple);
+
+    /// <summary>The usual way into transmission, in a form and with contexts; base:allocation when none are named.</summary>
+    public RawClient Go(string export, NbdHeaderForm form, params string[] contexts)
     {
         Greet();
-        if (structured)
+        if (form != NbdHeaderForm.Simple)
         {
-            Assert.Equal(1u, Ask(8, [])[^1].Type);
-            Assert.Equal(1u, Ask(10, ContextText(export, "base:allocation"))[^1].Type);
+            Assert.Equal(1u, Ask(OptionOf(form), [])[^1].Type);
+            Assert.Equal(1u, Ask(10, ContextText(export, contexts is [] ? ["base:allocation"] : contexts))[^1].Type);
         }
 
         Assert.Equal(1u, Ask(7, GoText(export, 3))[^1].Type);
+        Form = form;
         return this;
     }
 
     /// <summary>Sends one request and returns its whole reply.</summary>
     public Reply Ask(
-        NbdCommand command, ulong offset = 0, uint length = 0, NbdCommandFlags flags = NbdCommandFlags.None, byte[]? payload = null)
+        NbdCommand command, ulong offset = 0, ulong length = 0, NbdCommandFlags flags = NbdCommandFlags.None, byte[]? payload = null)
     {
-        Send(Request(command, offset, length, 77, flags, payload));
-        var reply = ReceiveReply(command == NbdCommand.Read ? length : 0);
+        Send(Request(command, offset, length, 77, flags, payload, Form == NbdHeaderForm.Extended));
+        var reply = ReceiveReply(command == NbdCommand.Read ? (uint)length : 0, offset);
         Assert.Equal(77ul, reply.Cookie);
         return reply;
     }
 
     /// <summary>Receives one reply with all its chunks.</summary>
     /// <param name="simpleData">Bytes of data that follow a simple reply without an error.</param>
-    public Reply ReceiveReply(uint simpleData = 0)
+    /// <param name="offset">What the request asked for; extended replies repeat it.</param>
+    public Reply ReceiveReply(uint simpleData = 0, ulong? offset = null)
     {
         var header = Receive(16);
         var cookie = BinaryPrimitives.ReadUInt64BigEndian(header.AsSpan(8));
@@ -176,21 +190,33 @@ internal sealed class RawClient : IDisposable
             return new Reply(cookie, (NbdError)error, error == 0 ? Receive((int)simpleData) : [], []);
         }
 
-        return ReceiveChunks(header, cookie);
+        return ReceiveChunks(header, cookie, offset);
     }
 
     public void Dispose() => Socket.Dispose();
 
-    private Reply ReceiveChunks(byte[] header, ulong cookie)
+    private static uint OptionOf(NbdHeaderForm form) => form == NbdHeaderForm.Extended ? 11u : 8u;
+
+    private int ReceiveChunkLength(ulong? offset)
+    {
+        if (Form != NbdHeaderForm.Extended)
+            return BinaryPrimitives.ReadInt32BigEndian(Receive(4));
+        var rest = Receive(16);
+        if (offset is { } asked)
+            Assert.Equal(asked, BinaryPrimitives.ReadUInt64BigEndian(rest));
+        return checked((int)BinaryPrimitives.ReadInt64BigEndian(rest.AsSpan(8)));
+    }
+
+    private Reply ReceiveChunks(byte[] header, ulong cookie, ulong? offset)
     {
         var reply = new Reply(cookie, NbdError.None, [], []);
         using var data = new MemoryStream();
         while (true)
         {
-            Assert.Equal(NbdMagic.StructuredReply, BinaryPrimitives.ReadUInt32BigEndian(header));
+            Assert.Equal(Form == NbdHeaderForm.Extended ? NbdMagic.ExtendedReply : NbdMagic.StructuredReply, BinaryPrimitives.ReadUInt32BigEndian(header));
             Assert.Equal(cookie, BinaryPrimitives.ReadUInt64BigEndian(header.AsSpan(8)));
             var type = (NbdChunk)BinaryPrimitives.ReadUInt16BigEndian(header.AsSpan(6));
-            var body = Receive(BinaryPrimitives.ReadInt32BigEndian(Receive(4)));
+            var body = Receive(ReceiveChunkLength(offset));
             reply.Chunks.Add((type, body));
             if ((type & NbdChunk.ErrorBit) != 0)
                 reply = reply with { Error = (NbdError)BinaryPrimitives.ReadUInt32BigEndian(body) };

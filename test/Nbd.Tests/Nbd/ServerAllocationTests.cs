@@ -9,23 +9,31 @@ namespace Godwit.Nbd.Tests.Nbd;
 public sealed class ServerAllocationTests
 {
     [Theory(Timeout = 60_000)]
-    [InlineData(NbdCommand.Read, 4096, true)]
-    [InlineData(NbdCommand.Read, 4096, false)]
-    [InlineData(NbdCommand.Read, 1 << 20, true)]
-    [InlineData(NbdCommand.Read, 1 << 20, false)]
-    [InlineData(NbdCommand.Write, 4096, true)]
-    [InlineData(NbdCommand.Write, 1 << 20, true)]
-    [InlineData(NbdCommand.Flush, 0, true)]
-    [InlineData(NbdCommand.Trim, 4096, true)]
-    [InlineData(NbdCommand.WriteZeroes, 4096, true)]
-    [InlineData(NbdCommand.BlockStatus, 1 << 20, true)]
-    public async Task A_request_allocates_nothing_on_the_connections_thread(object command, int length, bool structured)
+    [InlineData(NbdCommand.Read, 4096, NbdHeaderForm.Simple)]
+    [InlineData(NbdCommand.Read, 4096, NbdHeaderForm.Structured)]
+    [InlineData(NbdCommand.Read, 4096, NbdHeaderForm.Extended)]
+    [InlineData(NbdCommand.Read, 1 << 20, NbdHeaderForm.Simple)]
+    [InlineData(NbdCommand.Read, 1 << 20, NbdHeaderForm.Structured)]
+    [InlineData(NbdCommand.Read, 1 << 20, NbdHeaderForm.Extended)]
+    [InlineData(NbdCommand.Write, 4096, NbdHeaderForm.Structured)]
+    [InlineData(NbdCommand.Write, 4096, NbdHeaderForm.Extended)]
+    [InlineData(NbdCommand.Write, 1 << 20, NbdHeaderForm.Structured)]
+    [InlineData(NbdCommand.Write, 1 << 20, NbdHeaderForm.Extended)]
+    [InlineData(NbdCommand.Flush, 0, NbdHeaderForm.Structured)]
+    [InlineData(NbdCommand.Flush, 0, NbdHeaderForm.Extended)]
+    [InlineData(NbdCommand.Trim, 4096, NbdHeaderForm.Structured)]
+    [InlineData(NbdCommand.Trim, 4096, NbdHeaderForm.Extended)]
+    [InlineData(NbdCommand.WriteZeroes, 4096, NbdHeaderForm.Structured)]
+    [InlineData(NbdCommand.WriteZeroes, 4096, NbdHeaderForm.Extended)]
+    [InlineData(NbdCommand.BlockStatus, 1 << 20, NbdHeaderForm.Structured)]
+    [InlineData(NbdCommand.BlockStatus, 1 << 20, NbdHeaderForm.Extended)]
+    public async Task A_request_allocates_nothing_on_the_connections_thread(object command, int length, object form)
     {
         await Task.Yield();
         const int Requests = 64;
         await using var device = new MeteringDisk();
         await using var server = new ServerUnderTest(device);
-        using var client = server.Connect().Go(structured: structured);
+        using var client = server.Connect().Go("disk", (NbdHeaderForm)form, "base:allocation", "godwit:layer");
         var payload = (NbdCommand)command == NbdCommand.Write ? new byte[length] : null;
         var fewest = long.MaxValue;
 

@@ -43,6 +43,9 @@ internal sealed class ServerUnderTest : IAsyncDisposable
 
     public RawClient Connect() => new(EndPoint);
 
+    public ValueTask<NbdDevice> OpenAsync(string export, NbdClientOptions options) =>
+        NbdDevice.ConnectAsync(EndPoint, export, options, CancellationToken.None);
+
     public ValueTask<NbdDevice> OpenAsync(string export = "disk") => NbdDevice.ConnectAsync(EndPoint, export, CancellationToken.None);
 
     /// <summary>Stops the server the graceful way and waits for it.</summary>

@@ -8,13 +8,14 @@ internal sealed class RunningProgram : IDisposable
 {
     private const int Killed = 128 + 9;
     private readonly Process _process;
+    private readonly TaskCompletionSource<string> _first = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Task<string> _out;
     private readonly Task<string> _error;
 
     private RunningProgram(Process process)
     {
         _process = process;
-        _out = process.StandardOutput.ReadToEndAsync();
+        _out = ReadOutAsync();
         _error = process.StandardError.ReadToEndAsync();
     }
 
@@ -31,6 +32,9 @@ internal sealed class RunningProgram : IDisposable
         RedirectStandardOutput = true,
         RedirectStandardError = true,
     })!);
+
+    /// <summary>The first line it writes; "" when it ends without one.</summary>
+    public Task<string> FirstLineAsync() => _first.Task;
 
     /// <summary>Kills it.</summary>
     /// <returns>It was still at work: it ended by this and not by itself.</returns>
@@ -57,6 +61,13 @@ internal sealed class RunningProgram : IDisposable
     {
         await Ended;
         return new CliResult(_process.ExitCode, await _out, await _error);
+    }
+
+    private async Task<string> ReadOutAsync()
+    {
+        var first = await _process.StandardOutput.ReadLineAsync();
+        _first.SetResult(first ?? "");
+        return first is null ? "" : $"{first}\n{await _process.StandardOutput.ReadToEndAsync()}";
     }
 
     public void Dispose()
