@@ -4,7 +4,6 @@ using Godwit.Api.Disks;
 using Godwit.Cli.Text;
 using Godwit.Nbd;
 using Godwit.Storage;
-using Godwit.Storage.Formats;
 
 namespace Godwit.Cli.Disks;
 
@@ -13,6 +12,7 @@ internal sealed class DiskServe
 {
     private readonly Argument<string> _path = DiskCommands.PathArgument("FILE");
     private readonly Option<DiskFormat?> _format = DiskCommands.ExpectedFormatOption();
+    private readonly ChainArguments _chain = new();
     private readonly Option<string> _socket = new("--socket")
     {
         Description = "The unix socket to listen on; must not exist",
@@ -36,6 +36,7 @@ internal sealed class DiskServe
         {
             serve._path, serve._format, serve._socket, serve._readOnly, serve._name,
         };
+        serve._chain.AddTo(verb);
         verb.AddJson("Write uri, socket, name, path, size and readOnly as JSON once clients can connect");
         verb.Does(shell, global, serve.RunAsync);
         return verb;
@@ -47,8 +48,7 @@ internal sealed class DiskServe
         var (format, readOnly) = (session.Get(_format), session.Get(_readOnly));
         var socket = session.Shell.AbsolutePath(session.Get(_socket)!);
         var name = session.Get(_name) ?? "";
-        await ImageNames.RequireContentAsync(path, format, cancellationToken);
-        await using var device = await DiskImage.OpenAsync(path, ImageFormats.ToImage(format), readOnly, cancellationToken);
+        await using var device = await _chain.OpenAsync(session, path, format, readOnly, cancellationToken);
         using var listening = ServeSocket.Bind(socket);
         var report = new DiskServeReport(UriOf(socket, name), socket, name, path, device.Length, readOnly);
         if (!session.TryWriteJson(report, JsonText.Own.DiskServeReport))
