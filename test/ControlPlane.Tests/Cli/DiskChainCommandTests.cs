@@ -81,7 +81,10 @@ public sealed class DiskChainCommandTests : IDisposable
 
         var mapped = await RunAsync(0, "info", $"leaf.{extension}", "--path-map", $".={At("away")}");
         Assert.Contains($"└─ {At($"away/base.{extension}")}", mapped.Out, StringComparison.Ordinal);
-        await RunAsync(0, "set-parent", $"middle.{extension}", $"away/base.{extension}");
+        string[] command = ["set-parent", $"middle.{extension}", $"away/base.{extension}"];
+        Assert.Contains("would look for its parent at", (await RunAsync(0, [.. command, "--dry-run"])).Error, StringComparison.Ordinal);
+        await RunAsync(ExitCode.NotFound, "info", $"leaf.{extension}");
+        await RunAsync(0, command);
         Assert.Contains($"└─ {At($"away/base.{extension}")}", (await RunAsync(0, "info", $"leaf.{extension}")).Out, StringComparison.Ordinal);
     }
 
@@ -193,7 +196,12 @@ public sealed class DiskChainCommandTests : IDisposable
     {
         await MakeChainAsync(extension);
         var before = await ReadAsync($"leaf.{extension}");
-        var json = JsonDocument.Parse((await RunAsync(0, "rebase", $"leaf.{extension}", $"base.{extension}", "--json")).Out).RootElement;
+        string[] command = ["rebase", $"leaf.{extension}", $"base.{extension}"];
+        var file = await File.ReadAllBytesAsync(At($"leaf.{extension}"), Token);
+        var dry = await RunAsync(0, [.. command, "--dry-run"]);
+        Assert.Contains("64 KiB would be written into it", dry.Error, StringComparison.Ordinal);
+        Assert.Equal(file, await File.ReadAllBytesAsync(At($"leaf.{extension}"), Token));
+        var json = JsonDocument.Parse((await RunAsync(0, [.. command, "--json"])).Out).RootElement;
         Assert.Equal(65_536, json.GetProperty("writtenBytes").GetInt64());
         File.Delete(At($"middle.{extension}"));
         Assert.Equal(before, await ReadAsync($"leaf.{extension}"));
