@@ -1,5 +1,6 @@
 using System.Net.Security;
 using System.Net.Sockets;
+using Godwit.Nbd.Interop;
 using System.Security.Authentication;
 using Godwit.Nbd.Server;
 
