@@ -1,7 +1,7 @@
 using System.Net.Security;
 using System.Net.Sockets;
-using Godwit.Nbd.Interop;
 using System.Security.Authentication;
+using Godwit.Nbd.Interop;
 using Godwit.Nbd.Server;
 
 namespace Godwit.Nbd.Tls;
