@@ -1,13 +1,15 @@
 using System.Net.Security;
+using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using Godwit.Nbd.Tls;
 using Godwit.Storage;
 
 namespace Godwit.Nbd;
 
 /// <summary>Who this side is over TLS, and whose word it takes for who the other side is. The same for servers and clients:
 /// both show a certificate, and both check one.</summary>
-public sealed class NbdTlsIdentity : IDisposable
+public sealed class NbdTlsIdentity : IEncryption, IDisposable
 {
     private readonly X509Certificate2Collection _chain;
     private readonly X509Certificate2Collection _authorities;
@@ -68,6 +70,15 @@ public sealed class NbdTlsIdentity : IDisposable
             throw Unusable(keyPath, $"holds no private key that fits the certificate {certificatePath}, or one with a password");
         }
     }
+
+    (Socket Inner, IDisposable Bridge) IEncryption.Accept(Socket client, TimeSpan lastWords)
+    {
+        var bridge = TlsBridge.Accept(client, this, lastWords);
+        return (bridge.Inner, bridge);
+    }
+
+    ValueTask<Stream> IEncryption.ConnectAsync(Socket socket, string serverName, string path, CancellationToken cancellationToken) =>
+        ClientTls.ConnectAsync(socket, this, serverName, path, cancellationToken);
 
     /// <inheritdoc/>
     public void Dispose()

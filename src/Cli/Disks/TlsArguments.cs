@@ -1,5 +1,4 @@
 using System.CommandLine;
-using Godwit.Cli.Text;
 using Godwit.Nbd;
 
 namespace Godwit.Cli.Disks;

@@ -56,7 +56,7 @@ internal sealed class ClientHandshake(ClientStream stream, string exportName, Nb
 
     private async ValueTask EncryptAsync(NbdTlsIdentity identity, CancellationToken cancellationToken)
     {
-        var name = ClientTls.NameOf(server, options.ServerName, stream.Path);
+        var name = ServerName.Of(server, options.ServerName, stream.Path);
         var refusal = await AskAsync(NbdOption.StartTls, [], null, cancellationToken).ConfigureAwait(false);
         if (refusal is { } error)
         {
