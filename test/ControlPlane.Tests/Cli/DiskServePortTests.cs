@@ -4,7 +4,6 @@ using System.Text.Json;
 using Godwit.Cli;
 using Godwit.ControlPlane.Tests.Cli.Kills;
 using Godwit.Nbd;
-using Godwit.Storage;
 using Godwit.Storage.Formats;
 using Godwit.Testing;
 using Godwit.Testing.Hosts;

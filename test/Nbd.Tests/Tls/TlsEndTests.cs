@@ -107,14 +107,8 @@ public sealed class TlsEndTests
 
     private static async Task<SslStream> GoAsync(TlsServer server, RawClient client)
     {
-        client.Greet();
-        Assert.Equal(1u, client.Ask(5, [])[^1].Type);
-        var secure = new SslStream(new NetworkStream(client.Socket), false, (_, _, _, _) => true);
-        await secure.AuthenticateAsClientAsync(new SslClientAuthenticationOptions
-        {
-            TargetHost = "localhost",
-            ClientCertificateContext = server.ClientIdentity.Context,
-        });
+        TlsServer.StartTls(client);
+        var secure = await server.SecureAsync(client);
         await secure.WriteAsync(RawClient.Option(7, RawClient.GoText("disk")));
         var reply = new byte[20 + 12 + 20 + 14 + 20];
         await secure.ReadExactlyAsync(reply);
