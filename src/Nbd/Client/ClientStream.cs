@@ -62,7 +62,7 @@ internal sealed class ClientStream(Socket socket, string path) : IDisposable
             while (!from.IsEmpty)
                 from = from[await socket.SendAsync(from, SocketFlags.None, cancellationToken).ConfigureAwait(false)..];
         }
-        catch (Exception failure) when (TlsFailure.Is(failure))
+        catch (Exception failure) when (failure is not (OperationCanceledException or StorageException))
         {
             throw Closed(failure);
         }
@@ -85,7 +85,7 @@ internal sealed class ClientStream(Socket socket, string path) : IDisposable
                 : await socket.ReceiveAsync(to, SocketFlags.None, cancellationToken).ConfigureAwait(false);
             return count > 0 ? count : throw Closed(null);
         }
-        catch (Exception failure) when (TlsFailure.Is(failure))
+        catch (Exception failure) when (failure is not (OperationCanceledException or StorageException))
         {
             throw Closed(failure);
         }

@@ -22,7 +22,7 @@ internal static class ClientTls
         catch (Exception failure)
         {
             await secure.DisposeAsync().ConfigureAwait(false);
-            if (!TlsFailure.Is(failure))
+            if (failure is OperationCanceledException)
                 throw;
             throw new StorageException(
                 StorageErrorKind.AccessDenied, $"no TLS with the NBD server: {check.Refusal ?? TlsFailure.Reason(failure)}", path, inner: failure);

@@ -1,6 +1,7 @@
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Authentication;
+using Godwit.Nbd.Interop;
 using Godwit.Nbd.Server;
 
 namespace Godwit.Nbd.Tls;
@@ -53,7 +54,7 @@ internal sealed class TlsBridge : IDisposable
             bridge.Start();
             return bridge;
         }
-        catch (Exception failure) when (TlsFailure.Is(failure))
+        catch (Exception failure) when (failure is not DisconnectException)
         {
             secure?.Dispose();
             throw new DisconnectException($"TLS: {check.Refusal ?? TlsFailure.Reason(failure)}");
@@ -110,9 +111,10 @@ internal sealed class TlsBridge : IDisposable
                     sent += _near.Send(buffer.AsSpan(sent, count - sent));
             }
         }
-        catch (Exception failure) when (TlsFailure.Is(failure))
+        catch (Exception)
         {
             // The client is gone or sent what is no TLS, or nobody listens inside any more: the same end of input for all.
+            // Whatever else it may be, it is this client's trouble and must not end the process.
         }
 
         Shutdown(_near, SocketShutdown.Send);
@@ -127,7 +129,7 @@ internal sealed class TlsBridge : IDisposable
                 _secure.Write(buffer, 0, count);
             _secure.ShutdownAsync().GetAwaiter().GetResult();
         }
-        catch (Exception failure) when (TlsFailure.Is(failure))
+        catch (Exception)
         {
             // The client takes nothing more: the connection inside has to notice, not to wait.
         }

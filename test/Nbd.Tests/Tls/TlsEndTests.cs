@@ -32,6 +32,21 @@ public sealed class TlsEndTests
         Assert.Equal(StorageErrorKind.Closed, late.Kind);
     }
 
+    [Fact(Timeout = 60_000)]
+    public async Task A_client_that_sends_no_more_gets_its_answers()
+    {
+        await using var server = new TlsServer(new ReferenceDisk(Size));
+        using var client = server.Connect();
+        await using var secure = await GoAsync(server, client);
+        await secure.WriteAsync(RawClient.Request(NbdCommand.Read, 0, 8 << 20));
+        await secure.ShutdownAsync();
+        await secure.ReadExactlyAsync(new byte[16 + (8 << 20)]);
+        Assert.Equal(0, await secure.ReadAsync(new byte[1]));
+        while (server.Server.Connections > 0)
+            await Task.Delay(5);
+        Assert.Empty(server.Problems);
+    }
+
     [Theory(Timeout = 60_000)]
     [InlineData(true)]
     [InlineData(false)]

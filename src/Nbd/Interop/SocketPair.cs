@@ -1,7 +1,7 @@
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 
-namespace Godwit.Nbd.Tls;
+namespace Godwit.Nbd.Interop;
 
 /// <summary>Two sockets that are each other's peers.</summary>
 internal static partial class SocketPair
