@@ -15,7 +15,10 @@ namespace Godwit.Nbd.Tls;
 internal sealed class TlsBridge : IDisposable
 {
     private const int StackSize = 256 << 10;
-    private const int BufferSize = 128 << 10;
+    private const int BufferSize = 256 << 10;
+
+    /// <summary>The longest record of TLS with its header: if so much waits in the socket, the next read gets a whole one.</summary>
+    private const int LongestRecord = 5 + (16 << 10) + 256;
 
     private readonly Socket _client;
     private readonly SslStream _secure;
@@ -105,7 +108,7 @@ internal sealed class TlsBridge : IDisposable
         var buffer = GC.AllocateUninitializedArray<byte>(BufferSize);
         try
         {
-            for (int count; (count = _secure.Read(buffer)) > 0;)
+            for (int count; (count = ReadRecords(buffer)) > 0;)
             {
                 for (var sent = 0; sent < count;)
                     sent += _near.Send(buffer.AsSpan(sent, count - sent));
@@ -118,6 +121,22 @@ internal sealed class TlsBridge : IDisposable
         }
 
         Shutdown(_near, SocketShutdown.Send);
+    }
+
+    /// <summary>Decrypts what has come. A record has 16 KiB at most; handed on one by one, each would wake the connection's
+    /// thread, so those that are there already go with the first.</summary>
+    private int ReadRecords(byte[] buffer)
+    {
+        var count = _secure.Read(buffer);
+        while (count > 0 && buffer.Length - count >= LongestRecord && _client.Available >= LongestRecord)
+        {
+            var more = _secure.Read(buffer, count, buffer.Length - count);
+            if (more == 0)
+                break;
+            count += more;
+        }
+
+        return count;
     }
 
     private void PumpToClient()
