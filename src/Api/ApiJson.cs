@@ -16,6 +16,7 @@ namespace Godwit.Api;
 [JsonSerializable(typeof(Disk))]
 [JsonSerializable(typeof(VirtualMachine))]
 [JsonSerializable(typeof(IReadOnlyList<VirtualMachine>))]
+[JsonSerializable(typeof(IReadOnlyList<VirtualMachineStatistics>))]
 [JsonSerializable(typeof(VirtualMachineSpec))]
 [JsonSerializable(typeof(StopRequest))]
 [JsonSerializable(typeof(StorageMoveRequest))]

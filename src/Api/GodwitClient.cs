@@ -40,6 +40,11 @@ public sealed partial class GodwitClient : IDisposable
     public Task<IReadOnlyList<VirtualMachine>> ListVirtualMachinesAsync(CancellationToken cancellationToken) =>
         SendAsync(HttpMethod.Get, "v1/vms", null, ApiJson.Default.IReadOnlyListVirtualMachine, Quick, cancellationToken);
 
+    /// <summary>What the disks of all running VMs have done, by name.</summary>
+    /// <param name="cancellationToken">Gives up waiting.</param>
+    public Task<IReadOnlyList<VirtualMachineStatistics>> ListStatisticsAsync(CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Get, "v1/statistics", null, ApiJson.Default.IReadOnlyListVirtualMachineStatistics, Quick, cancellationToken);
+
     /// <summary>Answers with one VM.</summary>
     /// <param name="name">Its name.</param>
     /// <param name="cancellationToken">Gives up waiting.</param>

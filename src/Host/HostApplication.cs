@@ -53,6 +53,7 @@ internal static class HostApplication
         VirtualMachineEndpoints.Map(app);
         JobEndpoints.Map(app);
         HostEndpoints.Map(app);
+        StatisticsEndpoints.Map(app);
         // A socket file of a killed daemon is in the way; the state folder's lock says that nobody uses it.
         File.Delete(folders.Socket);
         app.Lifetime.ApplicationStarted.Register(
@@ -112,6 +113,7 @@ internal static class HostApplication
             database, provider.GetServices<IJobKind>(), time, provider.GetServices<IJobObserver>()));
         services.AddSingleton<StorageMoves>();
         services.AddSingleton<VirtualMachineOperations>();
+        services.AddSingleton<StatisticsReader>();
         services.AddSingleton(provider =>
         {
             var log = provider.GetRequiredService<ILogger<Reconciler>>();

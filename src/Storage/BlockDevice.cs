@@ -67,6 +67,21 @@ public abstract class BlockDevice : IAsyncDisposable
         return buffer.IsEmpty ? ValueTask.CompletedTask : WriteCoreAsync(offset, buffer, flags, cancellationToken);
     }
 
+    /// <summary>Moves a range into a pipe without copying it, when it lies in one piece in the page cache of a file of this computer.</summary>
+    /// <param name="offset">First byte; a multiple of the sector size.</param>
+    /// <param name="length">Bytes; a multiple of the sector size, not more than the pipe has room for.</param>
+    /// <param name="pipe">Descriptor of the end to write to; the caller's, who is the only one to use it.</param>
+    /// <returns>Bytes moved. When fewer than asked for, the range has to be read and what is in the pipe thrown away: some devices,
+    /// and all that would have to wait, move nothing.</returns>
+    /// <remarks>The pipe holds the file's pages themselves: a write to the same range that comes before their reader has taken them
+    /// shows in them, as in a read that runs at the same time.</remarks>
+    /// <exception cref="StorageException">The range is invalid.</exception>
+    public int TryMoveToPipe(long offset, int length, int pipe)
+    {
+        CheckRange(offset, length, "read");
+        return length == 0 ? 0 : TryMoveToPipeCore(offset, length, pipe);
+    }
+
     /// <summary>Makes every write that has completed before this call survive a power cut.</summary>
     /// <param name="cancellationToken">Gives up waiting; nothing is then promised.</param>
     /// <exception cref="StorageException">The device failed; what was written since the last flush may be lost.</exception>
@@ -140,6 +155,10 @@ public abstract class BlockDevice : IAsyncDisposable
 
     /// <summary>Reads; range and alignment are checked, the buffer is not empty.</summary>
     protected abstract ValueTask ReadCoreAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken);
+
+    /// <summary>Moves a checked range that is not empty. A device that does not know better moves nothing: whoever looks at, delays or
+    /// counts reads must see them all.</summary>
+    protected virtual int TryMoveToPipeCore(long offset, int length, int pipe) => 0;
 
     /// <summary>Writes; range, alignment and capability are checked, the buffer is not empty.</summary>
     protected abstract ValueTask WriteCoreAsync(

@@ -18,5 +18,14 @@ public sealed record WorkerStatus(int ProcessId, int? SupervisorProcessId, int R
 /// <param name="Connections">NBD connections open now.</param>
 /// <param name="Mirror">The mirror, while there is one or after it has ended and until it is forgotten.</param>
 /// <param name="Problem">Why the disk cannot be served, if it cannot.</param>
+/// <param name="Statistics">What it has done since this worker opened it; null before, and from workers of earlier versions.</param>
 public sealed record WorkerDiskStatus(
-    string Name, string Path, DiskFormat Format, long Size, long AllocatedBytes, int Connections, MirrorStatus? Mirror, Problem? Problem);
+    string Name,
+    string Path,
+    DiskFormat Format,
+    long Size,
+    long AllocatedBytes,
+    int Connections,
+    MirrorStatus? Mirror,
+    Problem? Problem,
+    DiskStatistics? Statistics = null);

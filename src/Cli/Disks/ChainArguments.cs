@@ -32,6 +32,20 @@ internal sealed class ChainArguments
     /// <summary>Gives a command the path map alone: it needs the right parent.</summary>
     public void AddPathMapTo(Command command) => command.Add(PathMap);
 
+    /// <summary>Opens an image with its parents as the options say.</summary>
+    /// <param name="session">The command.</param>
+    /// <param name="path">The image.</param>
+    /// <param name="format">What it is; told by its content and name when null.</param>
+    /// <param name="readOnly">For reading only, which others may do at the same time.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    public async Task<BlockDevice> OpenAsync(
+        Session session, string path, DiskFormat? format, bool readOnly, CancellationToken cancellationToken)
+    {
+        var options = Read(session, format, readOnly);
+        await ImageNames.RequireContentAsync(path, format, cancellationToken);
+        return (await DiskChain.OpenAsync(path, options, cancellationToken)).Device;
+    }
+
     /// <summary>What was typed.</summary>
     /// <exception cref="UsageException">An entry of the path map is no entry.</exception>
     public ChainOptions Read(Session session, DiskFormat? format = null, bool readOnly = true)

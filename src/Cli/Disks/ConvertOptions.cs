@@ -77,7 +77,7 @@ internal sealed class ConvertOptions
         return new CopyPlan
         {
             Operation = format.Own is null ? $"convert to {format.Word}" : "convert",
-            Sources = [FileIdentity.Read(source.Path)],
+            Sources = [.. source.Files.Select(FileIdentity.Read)],
             Format = ImageFormats.ToImage(format.Own),
             Size = source.Device.Length,
             BlockSize = ReadBlockSize(session, format),

@@ -1,6 +1,6 @@
 using Godwit.Cli.Disks.Foreign;
 using Godwit.Storage;
-using Godwit.Storage.Formats;
+using Godwit.Storage.Chains;
 
 namespace Godwit.Cli.Disks;
 
@@ -20,6 +20,9 @@ internal sealed class ConvertSource : IAsyncDisposable
     /// <summary>The file, absolute.</summary>
     public string Path { get; }
 
+    /// <summary>Every file that is read: the image's own, then its parents'.</summary>
+    public required IReadOnlyList<string> Files { get; init; }
+
     /// <summary>What it is.</summary>
     public ConvertFormat Format { get; }
 
@@ -36,19 +39,26 @@ internal sealed class ConvertSource : IAsyncDisposable
     public Guid? Identifier { get; private init; }
 
     /// <summary>Opens a file for reading.</summary>
-    public static async Task<ConvertSource> OpenAsync(string path, ConvertFormat? format, CancellationToken cancellationToken)
+    /// <param name="path">The file.</param>
+    /// <param name="format">What it is; told by its content when null.</param>
+    /// <param name="options">How to find its parents.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    public static async Task<ConvertSource> OpenAsync(
+        string path, ConvertFormat? format, ChainOptions options, CancellationToken cancellationToken)
     {
         var foreign = format is { Own: null } ? format.Word : format is null ? await ForeignImages.DetectAsync(path, cancellationToken) : null;
         if (foreign is not null)
         {
             var export = await ForeignSource.OpenAsync(path, foreign, cancellationToken);
-            return new ConvertSource(path, new ConvertFormat(foreign, null), export.Device, export);
+            return new ConvertSource(path, new ConvertFormat(foreign, null), export.Device, export) { Files = [path] };
         }
 
         var found = await DiskShow.DescribeAsync(path, format?.Own, cancellationToken);
-        var device = await DiskImage.OpenAsync(path, ImageFormats.ToImage(found.Format), readOnly: true, cancellationToken);
-        return new ConvertSource(path, ConvertFormat.Of(found.Format), device, device)
+        var chain = await DiskChain.OpenAsync(
+            path, options with { Format = ImageFormats.ToImage(found.Format), ReadOnly = true }, cancellationToken);
+        return new ConvertSource(path, ConvertFormat.Of(found.Format), chain.Device, chain.Device)
         {
+            Files = [.. chain.Layers.Select(layer => layer.Path)],
             LogicalSectorSize = found.LogicalSectorSize,
             PhysicalSectorSize = found.PhysicalSectorSize,
             Identifier = found.Identifier,

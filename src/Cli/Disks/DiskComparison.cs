@@ -3,7 +3,6 @@ using System.Globalization;
 using Godwit.Api.Disks;
 using Godwit.Cli.Text;
 using Godwit.Storage;
-using Godwit.Storage.Formats;
 using Godwit.Storage.Operations;
 
 namespace Godwit.Cli.Disks;
@@ -18,6 +17,7 @@ internal sealed class DiskComparison
     private readonly Argument<string> _second = DiskCommands.PathArgument("SECOND", "The image file to compare it with");
     private readonly Option<DiskFormat?> _firstFormat = DiskCommands.ExpectedFormatOption("--format-first");
     private readonly Option<DiskFormat?> _secondFormat = DiskCommands.ExpectedFormatOption("--format-second");
+    private readonly ChainArguments _chain = new();
     private readonly Option<bool> _all = new("--all") { Description = "Count every differing byte; else it stops at about 1 MiB of them" };
 
     /// <summary>Makes the command.</summary>
@@ -29,6 +29,7 @@ internal sealed class DiskComparison
         {
             options._first, options._second, options._firstFormat, options._secondFormat, options._all,
         };
+        options._chain.AddTo(verb);
         verb.AddJson("Write what was found as JSON");
         verb.Does(shell, global, async (session, cancellationToken) =>
         {
@@ -50,8 +51,8 @@ internal sealed class DiskComparison
     private async Task<int> RunAsync(Session session, CancellationToken cancellationToken)
     {
         var (first, second) = (session.Shell.AbsolutePath(session.Get(_first)), session.Shell.AbsolutePath(session.Get(_second)));
-        await using var a = await OpenAsync(first, session.Get(_firstFormat), cancellationToken);
-        await using var b = await OpenAsync(second, session.Get(_secondFormat), cancellationToken);
+        await using var a = await _chain.OpenAsync(session, first, session.Get(_firstFormat), readOnly: true, cancellationToken);
+        await using var b = await _chain.OpenAsync(session, second, session.Get(_secondFormat), readOnly: true, cancellationToken);
         var found = await new DiskCompare(a, b).RunAsync(
             session.Get(_all) ? null : Enough, new DataProgress(session, "Comparing").Show, cancellationToken);
         session.Talk.EndProgress();
@@ -60,12 +61,6 @@ internal sealed class DiskComparison
         if (!session.TryWriteJson(report, JsonText.Own.DiskCompareReport))
             Write(session, found);
         return found.Same ? ExitCode.Ok : ExitCode.Failed;
-    }
-
-    private static async Task<BlockDevice> OpenAsync(string path, DiskFormat? format, CancellationToken cancellationToken)
-    {
-        await ImageNames.RequireContentAsync(path, format, cancellationToken);
-        return await DiskImage.OpenAsync(path, ImageFormats.ToImage(format), readOnly: true, cancellationToken);
     }
 
     private static void Write(Session session, CompareResult found)

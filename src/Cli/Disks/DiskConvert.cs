@@ -16,6 +16,7 @@ internal sealed class DiskConvert
     private readonly Argument<string> _source = DiskCommands.PathArgument("SOURCE", "The image file to read");
     private readonly Argument<string> _target = DiskCommands.PathArgument("TARGET", "The image file to make; must not exist");
     private readonly ConvertOptions _options = new();
+    private readonly ChainArguments _chain = new();
 
     /// <summary>Makes the command.</summary>
     public static Verb Create(Shell shell, GlobalOptions global)
@@ -25,6 +26,7 @@ internal sealed class DiskConvert
             "convert", "Copies an image file into another format; holes stay holes",
             "godwit disk convert old.img new.vhdx") { convert._source, convert._target };
         convert._options.AddTo(verb);
+        convert._chain.AddTo(verb);
         verb.AddJson("Write the new file's description as JSON; with --dry-run what would be done");
         verb.Does(shell, global, convert.RunAsync);
         return verb;
@@ -35,7 +37,7 @@ internal sealed class DiskConvert
         var target = session.Shell.AbsolutePath(session.Get(_target));
         var format = _options.TargetFormat(session, target);
         await using var source = await ConvertSource.OpenAsync(
-            session.Shell.AbsolutePath(session.Get(_source)), _options.SourceFormat(session), cancellationToken);
+            session.Shell.AbsolutePath(session.Get(_source)), _options.SourceFormat(session), _chain.Read(session), cancellationToken);
         var plan = _options.Plan(session, source, format);
         if (_options.IsDryRun(session))
             return await ShowPlanAsync(session, source, target, format, cancellationToken);

@@ -15,7 +15,7 @@ internal sealed class DiskCreate
         "vhdx (grows as it is written), vhdx-fixed, vhd, vhd-fixed or raw; vhd for a name that ends with .vhd, else vhdx when not given; with --parent the parent's family");
     private readonly Option<string?> _subtype = DiskCommands.SubtypeOption();
     private readonly Option<long?> _blockSize = SizeOption.Create(
-        "--block-size", "Unit of allocation of a VHDX: a power of two from 1M to 256M (32M when not given); of a VHD: 512K to 2M");
+        "--block-size", "Unit of allocation of a VHDX: a power of two from 1M to 256M (32M when not given); of a VHD one from 512K (2M when not given)");
 
     private readonly Option<int?> _sectorSize = new("--sector-size")
     {

@@ -4,7 +4,6 @@ using System.Net.Sockets;
 using Godwit.Api.Disks;
 using Godwit.Cli.Text;
 using Godwit.Nbd;
-using Godwit.Storage.Formats;
 
 namespace Godwit.Cli.Disks;
 
@@ -13,6 +12,7 @@ internal sealed class DiskServe
 {
     private readonly Argument<string> _path = DiskCommands.PathArgument("FILE");
     private readonly Option<DiskFormat?> _format = DiskCommands.ExpectedFormatOption();
+    private readonly ChainArguments _chain = new();
     private readonly Option<string?> _socket = new("--socket")
     {
         Description = "The unix socket to listen on; must not exist",
@@ -43,6 +43,7 @@ internal sealed class DiskServe
         {
             serve._path, serve._format, serve._socket, serve._listen, serve._readOnly, serve._name,
         };
+        serve._chain.AddTo(verb);
         serve._tls.AddTo(verb);
         verb.AddJson("Write uri, socket or listen, encrypted, name, path, size and readOnly as JSON once clients can connect");
         verb.Does(shell, global, serve.RunAsync);
@@ -58,8 +59,7 @@ internal sealed class DiskServe
             throw new UsageException("give either --socket PATH or --listen ADDRESS:PORT");
         using var identity = _tls.Read(session);
         var port = session.Get(_listen) is { } text ? ServeAddress.ReadPort(text, identity is not null) : null;
-        await ImageNames.RequireContentAsync(path, format, cancellationToken);
-        await using var device = await DiskImage.OpenAsync(path, ImageFormats.ToImage(format), readOnly, cancellationToken);
+        await using var device = await _chain.OpenAsync(session, path, format, readOnly, cancellationToken);
         using var address = Listen(session, port, name, identity is not null);
         var report = new DiskServeReport(
             address.Uri, address.SocketPath, address.Port, identity is not null, name, path, device.Length, readOnly);

@@ -11,6 +11,7 @@ internal static class VmCommands
         VmCreate.Create(shell, global),
         VmList.Create(shell, global),
         VmShow.Create(shell, global),
+        VmTop.Create(shell, global),
         VmPower.CreateStart(shell, global),
         VmPower.CreateStop(shell, global),
         VmRemove.Create(shell, global),

@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
+using Godwit.Storage.Reading;
 
 namespace Godwit.Nbd.Interop;
 
@@ -8,10 +9,14 @@ namespace Godwit.Nbd.Interop;
 /// <see cref="Wake"/> may be called from any.</remarks>
 internal sealed unsafe class Wire : IDisposable
 {
+    // A whole large reply on its way while the client still takes the one before; the kernel cuts it to its own limit.
+    private const int SendBuffer = 4 << 20;
+
     private readonly Socket _socket;
     private readonly int _descriptor;
     private readonly int _wakeDescriptor;
     private readonly bool _held;
+    private readonly AdaptiveWait _wait = new();
 
     /// <summary>Takes the socket over.</summary>
     /// <param name="socket">A connected stream socket; disposed with this object.</param>
@@ -24,31 +29,42 @@ internal sealed unsafe class Wire : IDisposable
             throw new SocketException((int)SocketError.TooManyOpenSockets);
         if (socket.ProtocolType == ProtocolType.Tcp)
             socket.NoDelay = true;
+        socket.SendBufferSize = SendBuffer;
         socket.SafeHandle.DangerousAddRef(ref _held);
         _descriptor = (int)socket.SafeHandle.DangerousGetHandle();
     }
+
+    /// <summary>Reads of files that complete when the connection's thread waits; null before it has begun to serve.</summary>
+    public ReadLoop? Reads { get; set; }
 
     /// <summary>Receives what is there, waiting for at least one byte.</summary>
     /// <returns>Bytes received; 0 when the peer has hung up or the connection is broken.</returns>
     public int Receive(PinnedBuffer buffer, int offset, int count)
     {
-        while (true)
+        // Mostly there is something: no clock is read then.
+        var received = SocketCalls.Receive(_descriptor, buffer.At(offset), (nuint)count, SocketCalls.DontWait);
+        if (received < 0)
         {
-            var received = SocketCalls.Receive(_descriptor, buffer.At(offset), (nuint)count, 0);
-            if (received >= 0)
-                return (int)received;
-            if (!CanRetry(SocketCalls.PollIn))
-                return 0;
+            _wait.Begin();
+            received = WaitAndReceive(buffer, offset, count);
+            _wait.End();
         }
+
+        return (int)received;
     }
 
     /// <summary>Sends all of a range, waiting for the peer to take it.</summary>
+    /// <param name="buffer">The memory.</param>
+    /// <param name="offset">First byte.</param>
+    /// <param name="count">Bytes.</param>
+    /// <param name="more">More follows at once.</param>
     /// <returns>False when the peer is gone.</returns>
-    public bool Send(PinnedBuffer buffer, int offset, int count)
+    public bool Send(PinnedBuffer buffer, int offset, int count, bool more = false)
     {
+        var flags = SocketCalls.NoSignal | (more ? SocketCalls.More : 0);
         while (count > 0)
         {
-            var sent = SocketCalls.Send(_descriptor, buffer.At(offset), (nuint)count, SocketCalls.NoSignal);
+            var sent = SocketCalls.Send(_descriptor, buffer.At(offset), (nuint)count, flags);
             if (sent > 0)
             {
                 offset += (int)sent;
@@ -63,22 +79,36 @@ internal sealed unsafe class Wire : IDisposable
         return true;
     }
 
+    /// <summary>Sends what is in a pipe, waiting for the peer to take it.</summary>
+    /// <returns>False when the peer is gone; the pipe may hold a rest then.</returns>
+    public bool Send(ReplyPipe pipe, int count)
+    {
+        while (count > 0)
+        {
+            var sent = SocketCalls.Splice(pipe.Out, null, _descriptor, null, (nuint)count, SocketCalls.SpliceMove);
+            if (sent > 0)
+                count -= (int)sent;
+            else if (sent == 0 || !CanRetry(SocketCalls.PollOut))
+                return false;
+        }
+
+        return true;
+    }
+
     /// <summary>Waits until there is input or <see cref="Wake"/> was called.</summary>
     /// <param name="alsoInput">False to wait for <see cref="Wake"/> alone.</param>
     /// <returns>True when <see cref="Receive"/> would not wait.</returns>
     public bool WaitForInputOrWake(bool alsoInput)
     {
+        if (Reads is { Pending: > 0 })
+            return WaitWithReads(alsoInput);
         var entries = stackalloc SocketCalls.PollEntry[2];
         entries[0] = new SocketCalls.PollEntry { Descriptor = _wakeDescriptor, Wanted = SocketCalls.PollIn };
         entries[1] = new SocketCalls.PollEntry { Descriptor = _descriptor, Wanted = SocketCalls.PollIn };
         if (SocketCalls.Poll(entries, alsoInput ? 2u : 1u, -1) < 0)
             return false;
         if (entries[0].Seen != 0)
-        {
-            ulong count;
-            _ = SocketCalls.Read(_wakeDescriptor, (byte*)&count, sizeof(ulong));
-        }
-
+            TakeWake();
         return alsoInput && entries[1].Seen != 0;
     }
 
@@ -102,6 +132,38 @@ internal sealed unsafe class Wire : IDisposable
             _socket.SafeHandle.DangerousRelease();
         _socket.Dispose();
         _ = SocketCalls.Close(_wakeDescriptor);
+    }
+
+    private bool WaitWithReads(bool alsoInput)
+    {
+        var (woken, hasInput) = Reads!.Wait(_wakeDescriptor, alsoInput ? _descriptor : -1);
+        if (woken)
+            TakeWake();
+        if (!alsoInput || !hasInput)
+            return false;
+
+        // The ring may speak of input that has been received since it began to watch.
+        var entry = new SocketCalls.PollEntry { Descriptor = _descriptor, Wanted = SocketCalls.PollIn };
+        return SocketCalls.Poll(&entry, 1, 0) > 0;
+    }
+
+    private void TakeWake()
+    {
+        ulong count;
+        _ = SocketCalls.Read(_wakeDescriptor, (byte*)&count, sizeof(ulong));
+    }
+
+    private nint WaitAndReceive(PinnedBuffer buffer, int offset, int count)
+    {
+        while (true)
+        {
+            var sleeps = !_wait.AskAgain();
+            var received = SocketCalls.Receive(_descriptor, buffer.At(offset), (nuint)count, sleeps ? 0 : SocketCalls.DontWait);
+            if (received >= 0)
+                return received;
+            if (sleeps && !CanRetry(SocketCalls.PollIn))
+                return 0;
+        }
     }
 
     private bool CanRetry(short wanted)

@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using Godwit.Nbd.Interop;
 using Godwit.Nbd.Tls;
+using Godwit.Storage.Reading;
 
 namespace Godwit.Nbd.Server;
 
@@ -128,7 +129,10 @@ internal sealed class Connection : IDisposable
         session.Export.CountConnection(1);
         try
         {
-            new Transmission(wire, pool, input, output, session, _abort).Run();
+            using var reads = ReadLoop.Enter();
+            using var pipe = new ReplyPipe();
+            wire.Reads = reads;
+            new Transmission(wire, pool, input, output, pipe, session, _abort).Run();
         }
         finally
         {

@@ -3,14 +3,22 @@ using Godwit.Nbd.Interop;
 namespace Godwit.Nbd.Server;
 
 /// <summary>Replies on their way out: collected in one buffer and sent together. Used by the connection's thread only.</summary>
+/// <remarks>A range a device has not filled yet is lent and stays where it is; what comes after it is collected behind it, so that many
+/// small reads that wait for the disk share one buffer.</remarks>
 internal sealed class OutputBuffer
 {
     /// <summary>Collected bytes from which on sending pays more than collecting: the client can start on them, and they
     /// are still in the cache.</summary>
     private const int SendFrom = 256 << 10;
 
+    /// <summary>Bytes that are cheaper to copy than to send on their own.</summary>
+    private const int CopyUpTo = 32 << 10;
+
     private readonly Wire _wire;
     private readonly BufferPool _pool;
+
+    // What is collected starts here; before it are ranges that devices still work in.
+    private int _start;
 
     public OutputBuffer(Wire wire, BufferPool pool)
     {
@@ -34,10 +42,14 @@ internal sealed class OutputBuffer
         if (Buffer.Size - Used >= count)
             return;
         Flush();
-        if (Buffer.Size >= count)
+        if (Buffer.Size - Used >= count)
             return;
-        _pool.Return(Buffer);
-        Buffer = _pool.Rent(count);
+
+        // With ranges lent, whoever takes back the last one returns the buffer.
+        if (Buffer.Users == 0)
+            _pool.Return(Buffer);
+        Buffer = _pool.Rent(Math.Max(count, BufferPool.UsualSize));
+        Used = _start = 0;
     }
 
     /// <summary>Room for a reply of a known size, counted as written.</summary>
@@ -53,37 +65,57 @@ internal sealed class OutputBuffer
     public void Commit(int count)
     {
         Used += count;
-        if (Used >= SendFrom)
+        if (Used - _start >= SendFrom)
             Flush();
     }
 
     /// <summary>Sends what is collected.</summary>
     public void Flush()
     {
-        if (Used > 0 && !IsBroken)
-            IsBroken = !_wire.Send(Buffer, 0, Used);
-        Used = 0;
-        if (Buffer.Size == BufferPool.UsualSize)
+        SendCollected(more: false);
+        if (Buffer.Users > 0)
             return;
-        Buffer = _pool.Rent(BufferPool.UsualSize);
+        Used = _start = 0;
+        if (Buffer.Size != BufferPool.UsualSize)
+            Buffer = _pool.Rent(BufferPool.UsualSize);
     }
 
-    /// <summary>Sends a finished reply that stands in other memory.</summary>
+    /// <summary>Sends what is collected, and data from a pipe behind it.</summary>
+    public void Send(ReplyPipe pipe, int count)
+    {
+        SendCollected(more: true);
+        if (!IsBroken)
+            IsBroken = !_wire.Send(pipe, count);
+        Flush();
+    }
+
+    /// <summary>Sends a finished reply that stands in other memory, or in a range that was lent.</summary>
     public void Send(PinnedBuffer buffer, int offset, int count)
     {
+        if (count <= CopyUpTo)
+        {
+            // Replies that become ready together go out together.
+            buffer.Span(offset, count).CopyTo(Append(count));
+            return;
+        }
+
         Flush();
         if (!IsBroken)
             IsBroken = !_wire.Send(buffer, offset, count);
     }
 
-    /// <summary>Sends what is collected and leaves the memory, where a device still works at <see cref="Used"/>, to the caller.</summary>
-    public PinnedBuffer Lend()
+    /// <summary>Lends the next bytes, where a device still works, and sends what is collected before them.</summary>
+    public PinnedBuffer Lend(int count)
     {
-        var lent = Buffer;
-        if (Used > 0 && !IsBroken)
-            IsBroken = !_wire.Send(lent, 0, Used);
-        Used = 0;
-        Buffer = _pool.Rent(BufferPool.UsualSize);
-        return lent;
+        SendCollected(more: false);
+        Used = _start = Used + count;
+        return Buffer;
+    }
+
+    private void SendCollected(bool more)
+    {
+        if (Used > _start && !IsBroken)
+            IsBroken = !_wire.Send(Buffer, _start, Used - _start, more);
+        _start = Used;
     }
 }

@@ -41,6 +41,9 @@ internal sealed class PendingRequest
     /// <summary>Memory the device works in; null when there is none.</summary>
     public PinnedBuffer? Lent { get; set; }
 
+    /// <summary>Bytes of it that are the request's.</summary>
+    public int LentBytes { get; set; }
+
     /// <summary>Where the reply starts in <see cref="Lent"/>.</summary>
     public int Start { get; set; }
 

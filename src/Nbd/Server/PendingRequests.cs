@@ -14,6 +14,7 @@ internal sealed class PendingRequests(Wire wire)
 
     private PendingRequest? _completed;
     private PendingRequest? _spare;
+    private readonly int _thread = Environment.CurrentManagedThreadId;
     private long _lentBytes;
 
     /// <summary>Requests not answered yet.</summary>
@@ -22,8 +23,15 @@ internal sealed class PendingRequests(Wire wire)
     /// <summary>No more requests may be started before one has been answered: memory is bounded.</summary>
     public bool IsFull => Count >= MaxCount || _lentBytes >= MaxLentBytes;
 
+    /// <summary>There is something to answer.</summary>
+    public bool HasCompleted => Volatile.Read(ref _completed) is not null;
+
     /// <summary>A request to fill in and then watch.</summary>
-    public PendingRequest Add(PendingKind kind, ReplyTag tag, PinnedBuffer? lent)
+    /// <param name="kind">What it is.</param>
+    /// <param name="tag">What its reply is marked with.</param>
+    /// <param name="lent">Memory the device works in.</param>
+    /// <param name="bytes">How much of it.</param>
+    public PendingRequest Add(PendingKind kind, ReplyTag tag, PinnedBuffer? lent, int bytes)
     {
         var request = _spare ?? new PendingRequest(this);
         _spare = request.Next;
@@ -35,7 +43,8 @@ internal sealed class PendingRequests(Wire wire)
         if (lent is not null)
         {
             lent.Users++;
-            _lentBytes += lent.Size;
+            request.LentBytes = bytes;
+            _lentBytes += bytes;
         }
 
         return request;
@@ -47,7 +56,7 @@ internal sealed class PendingRequests(Wire wire)
         if (request.Lent is { } lent)
         {
             lent.Users--;
-            _lentBytes -= lent.Size;
+            _lentBytes -= request.LentBytes;
         }
 
         request.Lent = null;
@@ -70,8 +79,8 @@ internal sealed class PendingRequests(Wire wire)
             first = seen;
         }
 
-        // Whoever makes the list non-empty wakes the thread; the others are collected with it.
-        if (first is null)
+        // Whoever makes the list non-empty wakes the thread; the others are collected with it. The thread itself looks before it sleeps.
+        if (first is null && Environment.CurrentManagedThreadId != _thread)
             wire.Wake();
     }
 

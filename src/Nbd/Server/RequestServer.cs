@@ -1,3 +1,4 @@
+using Godwit.Nbd.Interop;
 using Godwit.Nbd.Protocol;
 using Godwit.Storage;
 
@@ -5,7 +6,7 @@ namespace Godwit.Nbd.Server;
 
 /// <summary>Carries checked requests out on the device and writes or prepares their replies. Used by the connection's thread.</summary>
 internal sealed class RequestServer(
-    Session session, InputBuffer input, OutputBuffer output, ReplyWriter replies, PendingRequests pending, CancellationToken abort)
+    Session session, InputBuffer input, OutputBuffer output, ReplyPipe pipe, ReplyWriter replies, PendingRequests pending, CancellationToken abort)
 {
     /// <summary>Data of one chunk. Smaller than the cache, so that what the device has read is sent while it is still hot,
     /// and the client works on one chunk while the next is read.</summary>
@@ -35,7 +36,7 @@ internal sealed class RequestServer(
         else if (task.IsCompletedSuccessfully)
             Succeed(task, request.Tag);
         else
-            pending.Add(PendingKind.Plain, request.Tag, request.Command == NbdCommand.Write ? input.Buffer : null).Watch(task);
+            pending.Add(PendingKind.Plain, request.Tag, request.Command == NbdCommand.Write ? input.Buffer : null, (int)request.PayloadLength).Watch(task);
     }
 
     /// <summary>Answers a request the device has completed in the meantime.</summary>
@@ -139,9 +140,40 @@ internal sealed class RequestServer(
         }
     }
 
+    /// <summary>Sends one chunk without copying it, where the device can. False when it has to be read.</summary>
+    private bool TryMoveChunk(ReplyTag tag, ulong offset, int count, bool done)
+    {
+        if (!pipe.Takes(count))
+            return false;
+        int moved;
+        try
+        {
+            moved = _device.TryMoveToPipe((long)offset, count, pipe.In);
+        }
+        catch (StorageException)
+        {
+            // Reading meets the same and can say it.
+            return false;
+        }
+
+        if (moved == count)
+        {
+            replies.ReadHeader(output.Append(replies.ReadHeaderLength), tag, offset, count, done);
+            output.Send(pipe, count);
+        }
+        else if (moved > 0)
+        {
+            pipe.Empty();
+        }
+
+        return moved == count;
+    }
+
     /// <summary>Reads one chunk into its reply. False when that failed and the read is over.</summary>
     private bool ReadChunk(ReplyTag tag, ulong offset, int count, bool last, ref PendingRead? read)
     {
+        if (TryMoveChunk(tag, offset, count, last && read is null))
+            return true;
         var headerLength = replies.ReadHeaderLength;
         output.MakeRoom(headerLength + count);
         var start = output.Used;
@@ -185,7 +217,8 @@ internal sealed class RequestServer(
 
     private void Lend(ValueTask task, ReplyTag tag, ulong offset, int start, int count, PendingRead read)
     {
-        var chunk = pending.Add(PendingKind.ReadChunk, tag, output.Lend());
+        var length = replies.ReadHeaderLength + count;
+        var chunk = pending.Add(PendingKind.ReadChunk, tag, output.Lend(length), length);
         chunk.Start = start;
         chunk.Offset = offset;
         chunk.Count = count;
@@ -226,7 +259,7 @@ internal sealed class RequestServer(
         var task = BlockStatus.CollectAsync(_device, request, contexts, output.Buffer.Memory.Slice(start, BlockStatus.Room), abort);
         if (!task.IsCompleted)
         {
-            var status = pending.Add(PendingKind.Status, request.Tag, output.Lend());
+            var status = pending.Add(PendingKind.Status, request.Tag, output.Lend(BlockStatus.Room), BlockStatus.Room);
             status.Start = start;
             status.Watch(task);
             return;

@@ -28,7 +28,7 @@ internal sealed class Transmission
     private ulong _toSkip;
 
     public Transmission(
-        Wire wire, BufferPool pool, InputBuffer input, OutputBuffer output, Session session, CancellationToken abort)
+        Wire wire, BufferPool pool, InputBuffer input, OutputBuffer output, ReplyPipe pipe, Session session, CancellationToken abort)
     {
         _wire = wire;
         _pool = pool;
@@ -38,7 +38,7 @@ internal sealed class Transmission
         _replies = new ReplyWriter(output, session.Form);
         _headerLength = RequestHeader.LengthOf(session.ExtendedHeaders);
         _pending = new PendingRequests(wire);
-        _server = new RequestServer(session, input, output, _replies, _pending, abort);
+        _server = new RequestServer(session, input, output, pipe, _replies, _pending, abort);
     }
 
     private enum Next
@@ -135,7 +135,7 @@ internal sealed class Transmission
     {
         while (_pending.Count > 0)
         {
-            var hasInput = _wire.WaitForInputOrWake(true);
+            var hasInput = !_pending.HasCompleted && _wire.WaitForInputOrWake(true);
             AnswerCompleted();
             _output.Flush();
             if (hasInput)
@@ -147,7 +147,8 @@ internal sealed class Transmission
 
     private void WaitForCompletion()
     {
-        _wire.WaitForInputOrWake(false);
+        if (!_pending.HasCompleted)
+            _wire.WaitForInputOrWake(false);
         AnswerCompleted();
         _output.Flush();
     }
@@ -160,7 +161,7 @@ internal sealed class Transmission
             var lent = request.Lent;
             _server.AnswerCompleted(request);
             _pending.Remove(request);
-            if (lent is { Users: 0 } && !ReferenceEquals(lent, _input.Buffer))
+            if (lent is { Users: 0 } && !ReferenceEquals(lent, _input.Buffer) && !ReferenceEquals(lent, _output.Buffer))
                 _pool.Return(lent);
             request = next;
         }

@@ -52,6 +52,23 @@ public static class ChildImage
     public static async ValueTask SetParentAsync(
         string path, string parentPath, ChainOptions options, CancellationToken cancellationToken)
     {
+        var (format, link) = await PlanParentAsync(path, parentPath, options, cancellationToken).ConfigureAwait(false);
+        await LayerLinks.SetParentAsync(path, format, link, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Makes every check of <see cref="SetParentAsync"/>, and writes nothing.</summary>
+    /// <param name="path">The differencing image.</param>
+    /// <param name="parentPath">The parent.</param>
+    /// <param name="options">As for <see cref="SetParentAsync"/>.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <exception cref="StorageException">As for <see cref="SetParentAsync"/>.</exception>
+    public static async ValueTask CheckParentAsync(
+        string path, string parentPath, ChainOptions options, CancellationToken cancellationToken) =>
+        await PlanParentAsync(path, parentPath, options, cancellationToken).ConfigureAwait(false);
+
+    private static async ValueTask<(ImageFormat Format, ParentLink Link)> PlanParentAsync(
+        string path, string parentPath, ChainOptions options, CancellationToken cancellationToken)
+    {
         var image = await DiskImage.DescribeAsync(path, options.Format, cancellationToken).ConfigureAwait(false);
         if (image.Parent is null)
             throw Invalid(path, "it is no differencing image, so it has no parent");
@@ -62,7 +79,7 @@ public static class ChildImage
         if (chain.Any(layer => layer.Path == child.Path))
             throw Invalid(path, $"it is a layer of {parentPath}'s own chain");
         ParentIdentity.Check(child, chain[0], options.IgnoreParentMismatch);
-        await LayerLinks.SetParentAsync(path, image.Format, LinkTo(path, chain[0]), cancellationToken).ConfigureAwait(false);
+        return (image.Format, LinkTo(path, chain[0]));
     }
 
     // What Windows gives differencing disks of a parent without blocks.

@@ -44,6 +44,12 @@ internal sealed class ParentView : BlockDevice
     }
 
     /// <inheritdoc/>
+    protected override int TryMoveToPipeCore(long offset, int length, int pipe) =>
+        offset + length <= _parent.Length && ((offset | (long)length) & (ParentSector - 1)) == 0
+            ? _parent.TryMoveToPipe(offset, length, pipe)
+            : 0;
+
+    /// <inheritdoc/>
     protected override async ValueTask<Extent> GetExtentCoreAsync(long offset, long length, CancellationToken cancellationToken)
     {
         if (offset >= _parent.Length)

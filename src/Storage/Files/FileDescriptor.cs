@@ -17,6 +17,9 @@ internal sealed unsafe class FileDescriptor : IDisposable
 
     public string Path { get; }
 
+    /// <summary>For calls of others; hold a reference meanwhile.</summary>
+    public FileHandle Handle => _handle;
+
     public static FileDescriptor Open(string path, int flags)
     {
         // The kernel would cut the name there and open another file.
@@ -61,6 +64,20 @@ internal sealed unsafe class FileDescriptor : IDisposable
     /// <summary>From now on large, aligned writes go around the page cache, where the file system lets them.</summary>
     public void BypassCache() => _uncached = UncachedWriter.TryOpen(_handle);
 
+    /// <summary>Reads what is in the page cache, from the start of the range on, without waiting for the disk.</summary>
+    /// <returns>Bytes read; -1 when the file system cannot tell what it has.</returns>
+    public int ReadCached(long offset, Span<byte> buffer)
+    {
+        fixed (byte* start = buffer)
+        {
+            var vector = new IoVector { Start = start, Length = (nuint)buffer.Length };
+            var count = LibC.ReadVectorAt(_handle, &vector, 1, offset, LibC.ReadWithoutWaiting);
+            if (count >= 0)
+                return (int)count;
+            return Errno.MeansUnsupported(Marshal.GetLastPInvokeError()) ? -1 : 0;
+        }
+    }
+
     public void Write(long offset, ReadOnlySpan<byte> buffer)
     {
         var done = _uncached?.Write(offset, buffer) ?? 0;
@@ -77,6 +94,32 @@ internal sealed unsafe class FileDescriptor : IDisposable
                     throw Errno.Last(Path, "write", offset + done);
             }
         }
+    }
+
+    /// <summary>Whether reading a range would not wait for the disk. False where the kernel (before 6.5) cannot tell.</summary>
+    public bool IsCached(long offset, int length)
+    {
+        const int PageShift = 12;
+        var range = new CacheRange { Offset = (ulong)offset, Length = (ulong)length };
+        CacheCounts counts;
+        var pages = ((offset + length - 1) >> PageShift) - (offset >> PageShift) + 1;
+        return LibC.CacheStatus(LibC.CacheStatusCall, _handle, &range, &counts, 0) == 0 && counts.Cached == (ulong)pages;
+    }
+
+    /// <summary>Moves pages into a pipe; ends early when the pipe is full or the file ends or fails.</summary>
+    public int MoveToPipe(long offset, int length, int pipe)
+    {
+        var done = 0;
+        while (done < length)
+        {
+            var moved = LibC.Splice(_handle, &offset, pipe, null, (nuint)(length - done), LibC.SpliceNonBlocking);
+            if (moved > 0)
+                done += (int)moved;
+            else if (moved == 0 || !Interrupted())
+                break;
+        }
+
+        return done;
     }
 
     public void SyncContent()

@@ -42,4 +42,8 @@ public interface IStorageFile : IAsyncDisposable
     /// <summary>Tells whether the start of a range inside the file is data or a hole: the run at
     /// <paramref name="offset"/>, cut to <paramref name="length"/>. Everything is data where the file system cannot tell.</summary>
     ValueTask<Extent> GetExtentAsync(long offset, long length, CancellationToken cancellationToken);
+
+    /// <summary>Moves bytes into a pipe without copying them; see <see cref="BlockDevice.TryMoveToPipe"/>.</summary>
+    /// <returns>Bytes moved; fewer than asked for where that cannot be done at once.</returns>
+    int TryMoveToPipe(long offset, int length, int pipe) => 0;
 }

@@ -1,3 +1,5 @@
+using Godwit.Storage.Reading;
+
 namespace Godwit.Storage.Files;
 
 /// <content>Bytes: read, write, flush, length.</content>
@@ -7,6 +9,16 @@ public sealed partial class LocalFile
     public ValueTask ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
     {
         Check(offset, "read", cancellationToken);
+        if (ReadLoop.Current is { } loop && !_neverWaits)
+        {
+            var now = _file.ReadCached(offset, buffer.Span);
+            if (now == buffer.Length)
+                return ValueTask.CompletedTask;
+            if (now >= 0)
+                return loop.ReadAsync(this, _file.Handle, offset + now, buffer[now..]);
+            _neverWaits = true;
+        }
+
         var count = _file.Read(offset, buffer.Span);
         return count == buffer.Length ? ValueTask.CompletedTask : throw PastEnd(offset, buffer.Length, offset + count);
     }
@@ -73,7 +85,7 @@ public sealed partial class LocalFile
         }
     }
 
-    private StorageException PastEnd(long offset, int length, long end)
+    internal StorageException PastEnd(long offset, int length, long end)
     {
         var reason = offset + length > Length
             ? $"{length} bytes there reach past the end at {Length}"

@@ -11,6 +11,9 @@ public sealed partial class LocalFile
     private bool _cannotReserve;
     private bool _cannotSeek;
 
+    // A file system in memory has everything and cannot be asked for what it has.
+    private bool _neverWaits;
+
     private readonly KnownRun _data = new();
 
     /// <inheritdoc/>

@@ -33,6 +33,14 @@ internal static unsafe partial class LibC
     /// <summary>BLKGETSIZE64: the size of a block device in bytes.</summary>
     public const nuint BlockDeviceSize = 0x80081272;
 
+    /// <summary>RWF_NOWAIT.</summary>
+    public const int ReadWithoutWaiting = 8;
+
+    public const uint SpliceNonBlocking = 2;
+
+    /// <summary>The number of cachestat on every architecture.</summary>
+    public const nint CacheStatusCall = 451;
+
     private const string Library = "libc";
 
     [LibraryImport(Library, EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
@@ -40,6 +48,9 @@ internal static unsafe partial class LibC
 
     [LibraryImport(Library, EntryPoint = "pread", SetLastError = true)]
     public static partial nint ReadAt(FileHandle file, byte* buffer, nuint count, long offset);
+
+    [LibraryImport(Library, EntryPoint = "preadv2", SetLastError = true)]
+    public static partial nint ReadVectorAt(FileHandle file, IoVector* vectors, int count, long offset, int flags);
 
     [LibraryImport(Library, EntryPoint = "pwrite", SetLastError = true)]
     public static partial nint WriteAt(FileHandle file, byte* buffer, nuint count, long offset);
@@ -61,6 +72,14 @@ internal static unsafe partial class LibC
 
     [LibraryImport(Library, EntryPoint = "flock", SetLastError = true)]
     public static partial int Lock(FileHandle file, int operation);
+
+    /// <summary>Moves bytes between a file and a pipe. The offset is advanced by as many.</summary>
+    [LibraryImport(Library, EntryPoint = "splice", SetLastError = true)]
+    public static partial nint Splice(FileHandle from, long* offset, int to, long* none, nuint length, uint flags);
+
+    /// <summary>cachestat (Linux 6.5): how many pages of a range are in the page cache.</summary>
+    [LibraryImport(Library, EntryPoint = "syscall", SetLastError = true)]
+    public static partial nint CacheStatus(nint number, FileHandle file, CacheRange* range, CacheCounts* counts, uint flags);
 
     /// <summary>For a handle that is being released; it can no longer be passed as such.</summary>
     [LibraryImport(Library, EntryPoint = "flock")]

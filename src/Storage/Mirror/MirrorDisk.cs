@@ -110,6 +110,9 @@ public sealed partial class MirrorDisk : BlockDevice
         Source.ReadAsync(offset, buffer, cancellationToken);
 
     /// <inheritdoc/>
+    protected override int TryMoveToPipeCore(long offset, int length, int pipe) => Source.TryMoveToPipe(offset, length, pipe);
+
+    /// <inheritdoc/>
     protected override ValueTask<Extent> GetExtentCoreAsync(long offset, long length, CancellationToken cancellationToken) =>
         Source.GetExtentAsync(offset, length, cancellationToken);
 

@@ -21,6 +21,15 @@ internal sealed class RequestGate(Action<IThreadPoolWorkItem>? release = null)
     /// <summary>Goes in unless the gate is closed. When false the caller must go on to <see cref="WaitAsync"/>.</summary>
     public bool TryEnter() => (Interlocked.Increment(ref _state) & Closed) == 0;
 
+    /// <summary>Goes in unless the gate is closed; asks for nothing more when refused.</summary>
+    public bool TryEnterNow()
+    {
+        if (TryEnter())
+            return true;
+        Exit();
+        return false;
+    }
+
     /// <summary>Follows a refused <see cref="TryEnter"/>: returns when the request is inside.</summary>
     /// <exception cref="OperationCanceledException">Cancelled; the request is not inside.</exception>
     public Task WaitAsync(CancellationToken cancellationToken)

@@ -83,6 +83,21 @@ public sealed class SwitchableDisk : BlockDevice
         PassAsync(DiskRequest.Read(offset, buffer), cancellationToken);
 
     /// <inheritdoc/>
+    protected override int TryMoveToPipeCore(long offset, int length, int pipe)
+    {
+        if (!_gate.TryEnterNow())
+            return 0;
+        try
+        {
+            return _current.TryMoveToPipe(offset, length, pipe);
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    /// <inheritdoc/>
     protected override ValueTask WriteCoreAsync(
         long offset, ReadOnlyMemory<byte> buffer, WriteFlags flags, CancellationToken cancellationToken) =>
         PassAsync(DiskRequest.Write(offset, buffer, flags), cancellationToken);

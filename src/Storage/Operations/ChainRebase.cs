@@ -35,13 +35,29 @@ public sealed class ChainRebase
     /// the image in its chain; or a layer failed.</exception>
     public async ValueTask<long> RunAsync(Action<OperationProgress> progress, CancellationToken cancellationToken)
     {
-        var parents = await DiskChain.DescribeAsync(_newParent, _options, cancellationToken).ConfigureAwait(false);
+        var (format, link) = await PlanAsync(cancellationToken).ConfigureAwait(false);
+        var written = await FillAsync(write: true, progress, cancellationToken).ConfigureAwait(false);
+        await LayerLinks.SetParentAsync(_path, format, link, CancellationToken.None).ConfigureAwait(false);
+        return written;
+    }
+
+    /// <summary>Makes every check and every comparison of <see cref="RunAsync"/>, and writes nothing.</summary>
+    /// <param name="progress">Told now and then.</param>
+    /// <param name="cancellationToken">Stops.</param>
+    /// <returns>Bytes that would be written into the image.</returns>
+    /// <exception cref="StorageException">As for <see cref="RunAsync"/>.</exception>
+    public async ValueTask<long> MeasureAsync(Action<OperationProgress> progress, CancellationToken cancellationToken)
+    {
+        await PlanAsync(cancellationToken).ConfigureAwait(false);
+        return await FillAsync(write: false, progress, cancellationToken).ConfigureAwait(false);
+    }
+
+    private async ValueTask<(ImageFormat Format, ParentLink Link)> PlanAsync(CancellationToken cancellationToken)
+    {
+        var parents = await DiskChain.DescribeAsync(_newParent, _options with { Format = null }, cancellationToken).ConfigureAwait(false);
         var image = await DiskImage.DescribeAsync(_path, _options.Format, cancellationToken).ConfigureAwait(false);
         Validate(image, parents);
-        var written = await FillAsync(progress, cancellationToken).ConfigureAwait(false);
-        var link = ChildImage.LinkTo(_path, parents[0]);
-        await LayerLinks.SetParentAsync(_path, image.Format, link, CancellationToken.None).ConfigureAwait(false);
-        return written;
+        return (image.Format, ChildImage.LinkTo(_path, parents[0]));
     }
 
     private void Validate(ImageDescription image, IReadOnlyList<ChainLayer> parents)
@@ -59,20 +75,21 @@ public sealed class ChainRebase
         }
     }
 
-    private async ValueTask<long> FillAsync(Action<OperationProgress> progress, CancellationToken cancellationToken)
+    private async ValueTask<long> FillAsync(bool write, Action<OperationProgress> progress, CancellationToken cancellationToken)
     {
         // The children of this image, if any, see no difference either, so its identity stays.
-        var options = _options with { ReadOnly = false, KeepsLinkage = true };
+        var options = _options with { ReadOnly = !write, KeepsLinkage = true };
         var child = (await DiskChain.OpenAsync(_path, options, cancellationToken).ConfigureAwait(false)).Device;
         await using (child.ConfigureAwait(false))
         {
             var opened = await DiskChain.OpenAsync(
-                _newParent, new ChainOptions { ReadOnly = true, Paths = _options.Paths }, cancellationToken).ConfigureAwait(false);
+                _newParent, _options with { Format = null, ReadOnly = true }, cancellationToken).ConfigureAwait(false);
             var parent = new ParentView(opened.Device, child.Capabilities.SectorSize);
             await using (parent.ConfigureAwait(false))
             {
                 var written = await FillAsync(child, parent, progress, cancellationToken).ConfigureAwait(false);
-                await child.FlushAsync(cancellationToken).ConfigureAwait(false);
+                if (write)
+                    await child.FlushAsync(cancellationToken).ConfigureAwait(false);
                 return written;
             }
         }
@@ -119,11 +136,13 @@ public sealed class ChainRebase
             var piece = old.Slice(at, Math.Min(PieceBytes, old.Length - at));
             if (piece.Span.SequenceEqual(now.AsSpan(at, piece.Length)))
                 continue;
+            written += piece.Length;
+            if (child.Capabilities.ReadOnly)
+                continue;
             if (piece.Span.ContainsAnyExcept((byte)0))
                 await child.WriteAsync(offset + at, piece, WriteFlags.None, cancellationToken).ConfigureAwait(false);
             else
                 await child.WriteZeroesAsync(offset + at, piece.Length, WriteFlags.HideParent, cancellationToken).ConfigureAwait(false);
-            written += piece.Length;
         }
 
         return written;

@@ -44,10 +44,17 @@ internal static class VhdxRegionRepair
             await work.File.ReadAsync(offset, bytes, cancellationToken).ConfigureAwait(false);
             if (VhdxRegionTable.ProblemOf(bytes) is not null)
                 continue;
-            if (VhdxRegionTable.FindCut(bytes, VhdxFormat.BatRegion, work.DataEnd) is not VhdxRegion bat)
+
+            // Where the log has made the file longer, it may still end inside the table.
+            if ((VhdxRegionTable.FindCut(bytes, VhdxFormat.BatRegion, work.DataEnd)
+                ?? VhdxRegionTable.FindCut(bytes, VhdxFormat.BatRegion, work.File.Length)) is not VhdxRegion bat)
+            {
                 return true;
-            if (!work.MayGiveUp(work.DataEnd,
-                $"the file ends at {work.DataEnd}, inside its block allocation table ({bat.Length} bytes at {bat.Offset})",
+            }
+
+            var end = bat.Offset < work.DataEnd ? work.DataEnd : work.File.Length;
+            if (!work.MayGiveUp(end,
+                $"the file ends at {end}, inside its block allocation table ({bat.Length} bytes at {bat.Offset})",
                 "the rest of the table becomes empty; what is lost by that is listed next"))
             {
                 // A log that got a new place would make the file longer, and nobody could tell any more that it was cut.

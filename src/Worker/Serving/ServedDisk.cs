@@ -3,7 +3,9 @@ using Godwit.Api.Disks;
 using Godwit.Api.Workers;
 using Godwit.Nbd;
 using Godwit.Storage.Chains;
+using Godwit.Storage.Decorators;
 using Godwit.Storage.Formats;
+using Godwit.Storage.Metrics;
 using Godwit.Storage.Mirror;
 using Godwit.Worker.Control;
 using Godwit.Worker.Interop;
@@ -21,6 +23,7 @@ internal sealed class ServedDisk : IDisposable
     private volatile NbdExport? _export;
     private DiskMirroring? _mirroring;
     private SwitchableDisk? _device;
+    private DiskCounters? _counters;
     private DiskFormat _format;
     private bool _closed;
 
@@ -93,7 +96,8 @@ internal sealed class ServedDisk : IDisposable
             allocated,
             _export?.Connections ?? 0,
             _mirroring?.Status() ?? MirrorReport.Of(entry.Mirror, null, null),
-            _problem);
+            _problem,
+            _counters is { } counters ? Statistics.Of(counters) : null);
     }
 
     /// <summary>Flushes and closes everything. The server has ended: no request comes any more.</summary>
@@ -136,7 +140,8 @@ internal sealed class ServedDisk : IDisposable
         }
 
         (_format, _device, _mirroring) = (image.Format.ToApi(), device, mirroring);
-        _export = new NbdExport(Name, device);
+        _counters = new DiskCounters();
+        _export = new NbdExport(Name, new MeteredDisk(device, _counters));
         _context.Log.Note($"{Name} is served from {disk.Path} ({_format}, {device.Length} bytes)");
     }
 

@@ -2,6 +2,7 @@ using System.Text.Json;
 using Godwit.Cli;
 using Godwit.Storage;
 using Godwit.Storage.Formats;
+using Godwit.Storage.Operations;
 using Godwit.Testing;
 using Godwit.Testing.Hosts;
 using Xunit;
@@ -80,8 +81,80 @@ public sealed class DiskChainCommandTests : IDisposable
 
         var mapped = await RunAsync(0, "info", $"leaf.{extension}", "--path-map", $".={At("away")}");
         Assert.Contains($"└─ {At($"away/base.{extension}")}", mapped.Out, StringComparison.Ordinal);
-        await RunAsync(0, "set-parent", $"middle.{extension}", $"away/base.{extension}");
+        string[] command = ["set-parent", $"middle.{extension}", $"away/base.{extension}"];
+        Assert.Contains("would look for its parent at", (await RunAsync(0, [.. command, "--dry-run"])).Error, StringComparison.Ordinal);
+        await RunAsync(ExitCode.NotFound, "info", $"leaf.{extension}");
+        await RunAsync(0, command);
         Assert.Contains($"└─ {At($"away/base.{extension}")}", (await RunAsync(0, "info", $"leaf.{extension}")).Out, StringComparison.Ordinal);
+    }
+
+    [Theory(Timeout = 60_000)]
+    [InlineData("vhdx")]
+    [InlineData("vhd")]
+    public async Task Every_command_that_reads_a_chain_takes_the_map(string extension)
+    {
+        await MakeChainAsync(extension);
+        var leaf = $"leaf.{extension}";
+        await RunAsync(0, "convert", leaf, "flat.img", "--format", "raw");
+        var hash = (await RunAsync(0, "hash", leaf)).Out;
+        Directory.CreateDirectory(At("away"));
+        File.Move(At($"base.{extension}"), At($"away/base.{extension}"));
+        string[] map = ["--path-map", $".={At("away")}"];
+        Assert.Contains("--path-map", (await RunAsync(ExitCode.NotFound, "hash", leaf)).Error, StringComparison.Ordinal);
+        Assert.Equal(hash, (await RunAsync(0, ["hash", leaf, .. map])).Out);
+        Assert.Contains("same content", (await RunAsync(0, ["compare", leaf, "flat.img", .. map])).Out, StringComparison.Ordinal);
+        await RunAsync(0, ["convert", leaf, "again.img", "--format", "raw", .. map]);
+        Assert.Equal(await File.ReadAllBytesAsync(At("flat.img"), Token), await File.ReadAllBytesAsync(At("again.img"), Token));
+        Assert.Contains("nbd+unix", (await ServeAsync([leaf, .. map])).Out, StringComparison.Ordinal);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task Every_command_that_reads_a_chain_takes_another_parent_only_by_word()
+    {
+        await MakeChainAsync("vhdx");
+        await RunAsync(0, "convert", "leaf.vhdx", "flat.img", "--format", "raw");
+        await using (var middle = await DiskImage.OpenAsync(At("middle.vhdx"), null, readOnly: false, Token))
+            await middle.WriteAsync(7 << 20, new byte[512], WriteFlags.None, Token);
+        const string Word = "--ignore-parent-mismatch";
+        await RunAsync(ExitCode.Failed, "hash", "leaf.vhdx");
+        await RunAsync(0, "hash", "leaf.vhdx", Word);
+        await RunAsync(ExitCode.NotChecked, "compare", "leaf.vhdx", "flat.img");
+        await RunAsync(0, "compare", "leaf.vhdx", "flat.img", Word);
+        await RunAsync(ExitCode.Failed, "convert", "leaf.vhdx", "again.vhdx");
+        await RunAsync(0, "convert", "leaf.vhdx", "again.vhdx", Word);
+        await ServeAsync(["leaf.vhdx", Word]);
+    }
+
+    /// <summary>An unfinished file holds bytes of every layer: it is not gone on with when any of them has changed.</summary>
+    [Theory(Timeout = 60_000)]
+    [InlineData("vhdx")]
+    [InlineData("vhd")]
+    public async Task An_unfinished_conversion_is_not_gone_on_with_when_a_parent_has_changed(string extension)
+    {
+        await MakeChainAsync(extension);
+        var source = await DiskImage.DescribeAsync(At($"leaf.{extension}"), Token);
+        var plan = new CopyPlan
+        {
+            Operation = "convert",
+            Sources = [.. new[] { "leaf", "middle", "base" }.Select(layer => FileIdentity.Read(At($"{layer}.{extension}")))],
+            Format = ImageFormat.Raw,
+            Size = Size,
+            LogicalSectorSize = 512,
+            PhysicalSectorSize = source.PhysicalSectorSize,
+            Identifier = source.Identifier,
+        };
+        var file = await UnfinishedFile.BeginAsync(At("out.img"), plan, restart: false);
+        await DiskImage.CreateAsync(file.Path, ImageFormat.Raw, Size, null, Token);
+        file.NoteCopied(4 << 20);
+
+        // Of a VHD its time is a part of the identity, so it is changed and put back to what its child knows, to the second.
+        var was = File.GetLastWriteTimeUtc(At($"base.{extension}"));
+        File.SetLastWriteTimeUtc(At($"base.{extension}"), was.AddMilliseconds(was.Millisecond < 500 ? 100 : -100));
+        string[] words = ["convert", $"leaf.{extension}", "out.img", "--format", "raw"];
+        var refused = await RunAsync(ExitCode.Failed, words);
+        Assert.Contains($"{At($"base.{extension}")} has changed since it was begun", refused.Error, StringComparison.Ordinal);
+        await RunAsync(0, [.. words, "--restart"]);
+        Assert.Equal(await ReadAsync($"leaf.{extension}"), await File.ReadAllBytesAsync(At("out.img"), Token));
     }
 
     [Theory(Timeout = 60_000)]
@@ -123,7 +196,12 @@ public sealed class DiskChainCommandTests : IDisposable
     {
         await MakeChainAsync(extension);
         var before = await ReadAsync($"leaf.{extension}");
-        var json = JsonDocument.Parse((await RunAsync(0, "rebase", $"leaf.{extension}", $"base.{extension}", "--json")).Out).RootElement;
+        string[] command = ["rebase", $"leaf.{extension}", $"base.{extension}"];
+        var file = await File.ReadAllBytesAsync(At($"leaf.{extension}"), Token);
+        var dry = await RunAsync(0, [.. command, "--dry-run"]);
+        Assert.Contains("64 KiB would be written into it", dry.Error, StringComparison.Ordinal);
+        Assert.Equal(file, await File.ReadAllBytesAsync(At($"leaf.{extension}"), Token));
+        var json = JsonDocument.Parse((await RunAsync(0, [.. command, "--json"])).Out).RootElement;
         Assert.Equal(65_536, json.GetProperty("writtenBytes").GetInt64());
         File.Delete(At($"middle.{extension}"));
         Assert.Equal(before, await ReadAsync($"leaf.{extension}"));
@@ -188,6 +266,20 @@ public sealed class DiskChainCommandTests : IDisposable
             Assert.Equal(Size, device.Length);
             await device.WriteAsync((long)layer << 20, bytes, WriteFlags.None, Token);
         }
+    }
+
+    /// <summary>Serves a disk until clients can connect.</summary>
+    private async Task<CliResult> ServeAsync(string[] arguments)
+    {
+        CliRun? serving = null;
+        using var run = serving = new CliRun
+        {
+            Folder = _folder.Path,
+            OnTalk = text => _ = text.Contains("until ^C", StringComparison.Ordinal) && serving!.Interrupt(),
+        };
+        var result = await run.RunAsync(["disk", "serve", .. arguments, "--socket", "s.sock"]);
+        Assert.True(result.Code == 0, $"exit code {result.Code}: {result.Out}{result.Error}");
+        return result;
     }
 
     private async Task<byte[]> ReadAsync(string name)

@@ -14,6 +14,13 @@ internal sealed class FakeWorkers(FakeFolders folders) : IDiskWorkers
 {
     public const long Allocated = 300;
 
+    /// <summary>What every disk has done.</summary>
+    public static DiskStatistics Statistics { get; } = new(
+        new OperationStatistics(10, 40960, 0, 2_000_000, [new LatencyStep(102_400, 9), new LatencyStep(1_310_720, 1)]),
+        new OperationStatistics(3, 1024, 1, 3_000_000, [new LatencyStep(1_310_720, 3)]),
+        new OperationStatistics(0, 0, 0, 0, []),
+        new OperationStatistics(0, 0, 0, 0, []));
+
     private readonly Lock _gate = new();
     private readonly Dictionary<Guid, FakeWorker> _workers = [];
 
@@ -222,7 +229,7 @@ internal sealed class FakeDisk(string name, string path)
     public Problem? Problem { get; set; }
 
     public WorkerDiskStatus Status() => new(
-        Name, Path, DiskFormat.VhdxDynamic, 1 << 30, FakeWorkers.Allocated, 1, Mirror?.Status(), Problem);
+        Name, Path, DiskFormat.VhdxDynamic, 1 << 30, FakeWorkers.Allocated, 1, Mirror?.Status(), Problem, FakeWorkers.Statistics);
 }
 
 internal sealed class FakeMirror(Guid job, string target, string unfinished)

@@ -40,6 +40,34 @@ public sealed class RestTests
     }
 
     [Fact(Timeout = 30_000)]
+    public async Task What_disks_have_done_is_told_as_JSON_and_to_Prometheus()
+    {
+        await using var host = await RestHost.StartAsync();
+        await host.PostAsync("/v1/vms", Spec);
+        Assert.Equal("[]", (await host.GetAsync("/v1/statistics")).Body.GetRawText());
+        await host.PostAsync("/v1/vms/web%201/start");
+        var (status, vms) = await host.GetAsync("/v1/statistics");
+        Assert.Equal((200, "web 1"), (status, vms[0].GetProperty("name").GetString()));
+        Assert.Equal(40960, vms[0].GetProperty("disks")[0].GetProperty("statistics").GetProperty("reads").GetProperty("bytes").GetInt64());
+        var text = await host.Client.GetStringAsync(new Uri("/metrics", UriKind.Relative), Token);
+        Assert.Contains("# TYPE godwit_disk_latency_seconds histogram\n", text, StringComparison.Ordinal);
+        var disk = vms[0].GetProperty("disks")[0].GetProperty("name").GetString();
+        foreach (var line in new[]
+        {
+            "godwit_disk_requests_total{L,operation=\"read\"} 10",
+            "godwit_disk_errors_total{L,operation=\"write\"} 1",
+            "godwit_disk_latency_seconds_bucket{L,operation=\"read\",le=\"0.0001\"} 0",
+            "godwit_disk_latency_seconds_bucket{L,operation=\"read\",le=\"0.00025\"} 9",
+            "godwit_disk_latency_seconds_bucket{L,operation=\"read\",le=\"+Inf\"} 10",
+            "godwit_disk_latency_seconds_sum{L,operation=\"read\"} 0.002",
+            "godwit_disk_latency_seconds_count{L,operation=\"read\"} 10",
+        })
+        {
+            Assert.Contains(line.Replace("L", $"vm=\"web 1\",disk=\"{disk}\"", StringComparison.Ordinal) + "\n", text, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact(Timeout = 30_000)]
     public async Task A_storage_move_is_planned_accepted_watched_and_listed()
     {
         await using var host = await RestHost.StartAsync();
@@ -158,8 +186,8 @@ public sealed class RestTests
             .SelectMany(path => path.Value.EnumerateObject().Select(method => $"{method.Name.ToUpperInvariant()} {path.Name}"));
         Assert.Equal(
             [
-                "DELETE /v1/vms/{name}", "GET /v1/host", "GET /v1/jobs", "GET /v1/jobs/{id}", "GET /v1/jobs/{id}/events", "GET /v1/vms",
-                "GET /v1/vms/{name}", "POST /v1/jobs/{id}/cancel", "POST /v1/vms", "POST /v1/vms/{name}/start", "POST /v1/vms/{name}/stop",
+                "DELETE /v1/vms/{name}", "GET /metrics", "GET /v1/host", "GET /v1/jobs", "GET /v1/jobs/{id}", "GET /v1/jobs/{id}/events",
+                "GET /v1/statistics", "GET /v1/vms", "GET /v1/vms/{name}", "POST /v1/jobs/{id}/cancel", "POST /v1/vms", "POST /v1/vms/{name}/start", "POST /v1/vms/{name}/stop",
                 "POST /v1/vms/{name}/storage-moves",
             ],
             operations.Order(StringComparer.Ordinal));

@@ -47,6 +47,8 @@ internal sealed class RepairExercise(
         return plan;
     }
 
+    private static string StepsOf(RepairPlan plan) => string.Join(" | ", plan.Steps.Select(static step => $"{step.Outcome}: {step.Problem}"));
+
     private async ValueTask<RepairPlan?> PlanAsync(MemoryFile image, bool lossy, Signals signals)
     {
         var options = new RepairOptions { Format = format, Lossy = lossy, NewGuid = static () => Undo };
@@ -68,7 +70,7 @@ internal sealed class RepairExercise(
         if (report is null || !report.Findings.SequenceEqual(plan.After.Findings))
             throw new FuzzFinding($"announced: {string.Join("; ", plan.After.Findings)}; found: {string.Join("; ", report?.Findings ?? [])}");
         if (await PlanAsync(image, lossy, signals) is { ChangesFile: true } again)
-            throw new FuzzFinding($"a second repair changes more: {again.Steps.Select(static step => step.Problem).FirstOrDefault()}");
+            throw new FuzzFinding($"a second repair changes more: {StepsOf(again)}; the first one: {StepsOf(plan)}");
         if (report.IsSound)
             await judgeAsync(image.Copy(), signals);
         await PutBackAsync(before, image.Reopen(), undo, signals);

@@ -30,6 +30,9 @@ public sealed class ServingTests
         var status = await worker.StatusAsync(_ct);
         Assert.Equal([DiskFormat.VhdxDynamic, DiskFormat.Raw], status.Disks.Select(d => d.Format));
         Assert.All(status.Disks, d => Assert.InRange(d.AllocatedBytes, 3 << 20, Size));
+        Assert.All(status.Disks, d => Assert.Equal((3L << 20, 0L), (d.Statistics!.Writes.Bytes, d.Statistics.Writes.Errors)));
+        Assert.All(status.Disks, d => Assert.True(d.Statistics!.Flushes.Requests > 0 && d.Statistics.Reads.Bytes >= 3 << 20));
+        Assert.All(status.Disks, d => Assert.Equal(d.Statistics!.Writes.Requests, d.Statistics.Writes.Latency.Sum(step => step.Requests)));
         Assert.Equal(0, await worker.StopAsync(_ct));
         await Tools.RunAsync(["qemu-io", "-f", "vhdx", "-c", "read -P 0x21 1M 3M", worker.File("disk0.vhdx")], _ct);
     }

@@ -77,6 +77,22 @@ public sealed class ChainRebaseTests
     }
 
     [Fact(Timeout = 60_000)]
+    public async Task A_mismatch_below_the_new_parent_is_ignored_only_by_word()
+    {
+        using var files = await ChainFiles.CreateAsync("VHDX", 2, seed: 46);
+        using var others = await ChainFiles.CreateAsync("VHDX", 2, seed: 47);
+        await using (var bottom = await DiskImage.OpenAsync(others.Paths[0], null, readOnly: false, None))
+            await bottom.WriteAsync(0, new byte[512], WriteFlags.None, None);
+        var error = await Assert.ThrowsAsync<StorageException>(
+            async () => await new ChainRebase(files.Leaf, others.Leaf, new ChainOptions()).RunAsync(_ => { }, None));
+        Assert.Equal(StorageErrorKind.ParentMismatch, error.Kind);
+        var byWord = new ChainOptions { IgnoreParentMismatch = true };
+        var measured = await new ChainRebase(files.Leaf, others.Leaf, byWord).MeasureAsync(_ => { }, None);
+        Assert.Equal(measured, await new ChainRebase(files.Leaf, others.Leaf, byWord).RunAsync(_ => { }, None));
+        Assert.Equal(files.Contents[^1], await ChainFiles.ReadAsync(files.Leaf, byWord));
+    }
+
+    [Fact(Timeout = 60_000)]
     public async Task What_cannot_be_a_parent_is_refused_and_nothing_changes()
     {
         using var files = await ChainFiles.CreateAsync("VHDX", 2, seed: 44);

@@ -77,6 +77,9 @@ public sealed class RawDisk : BlockDevice, IPunchableDisk
         _file.ReadAsync(offset, buffer, cancellationToken);
 
     /// <inheritdoc/>
+    protected override int TryMoveToPipeCore(long offset, int length, int pipe) => _file.TryMoveToPipe(offset, length, pipe);
+
+    /// <inheritdoc/>
     protected override ValueTask WriteCoreAsync(
         long offset, ReadOnlyMemory<byte> buffer, WriteFlags flags, CancellationToken cancellationToken)
     {

@@ -24,11 +24,11 @@ public sealed partial class VhdDisk
     private async ValueTask<Extent> FindExtentAsync(long offset, long length, CancellationToken cancellationToken)
     {
         var end = offset + length;
-        var first = await PieceAsync(offset, end, cancellationToken).ConfigureAwait(false);
+        var (first, more) = await PieceAsync(offset, end, cancellationToken).ConfigureAwait(false);
         var at = first.End;
-        for (var pieces = 1; at < end && pieces < MaxPieces; pieces++)
+        for (var pieces = 1; more && at < end && pieces < MaxPieces; pieces++)
         {
-            var next = await PieceAsync(at, end, cancellationToken).ConfigureAwait(false);
+            (var next, more) = await PieceAsync(at, end, cancellationToken).ConfigureAwait(false);
             if (next.Kind != first.Kind || next.Layer != first.Layer)
                 break;
             at = next.End;
@@ -38,10 +38,11 @@ public sealed partial class VhdDisk
     }
 
     /// <summary>What a disk offset holds, up to the end of the run of absent blocks, of equal bits, or of the file's own run.</summary>
-    private async ValueTask<Extent> PieceAsync(long offset, long end, CancellationToken cancellationToken)
+    /// <returns>The run, and whether the next one may be of the same kind.</returns>
+    private async ValueTask<(Extent Run, bool More)> PieceAsync(long offset, long end, CancellationToken cancellationToken)
     {
         if (_table is null)
-            return await InFileAsync(offset, offset, end - offset, cancellationToken).ConfigureAwait(false);
+            return (await InFileAsync(offset, offset, end - offset, cancellationToken).ConfigureAwait(false), true);
         var blocks = _blocks!;
         var block = blocks.BlockAt(offset);
         var place = _table[block];
@@ -55,13 +56,19 @@ public sealed partial class VhdDisk
         var bits = await _bitmaps!.GetAsync(block, place, cancellationToken).ConfigureAwait(false);
         var (own, runEnd) = VhdBitmaps.RunOf(bits, offset - start, Math.Min(start + blocks.Size, end) - start);
         return own
-            ? await InFileAsync(offset, blocks.DataAt(place, offset - start), start + runEnd - offset, cancellationToken).ConfigureAwait(false)
+            ? (await InFileAsync(offset, blocks.DataAt(place, offset - start), start + runEnd - offset, cancellationToken).ConfigureAwait(false), true)
             : await BeneathAsync(offset, start + runEnd, cancellationToken).ConfigureAwait(false);
     }
 
-    private ValueTask<Extent> BeneathAsync(long offset, long end, CancellationToken cancellationToken) => _parent is null
-        ? new ValueTask<Extent>(new Extent(offset, end - offset, ExtentKind.Hole))
-        : _parent.GetExtentAsync(offset, end - offset, cancellationToken);
+    // A run that the parent ends by itself is not continued: to ask for the next one only to see that it differs would double the
+    // requests with every layer of a chain.
+    private async ValueTask<(Extent Run, bool More)> BeneathAsync(long offset, long end, CancellationToken cancellationToken)
+    {
+        if (_parent is null)
+            return (new Extent(offset, end - offset, ExtentKind.Hole), true);
+        var run = await _parent.GetExtentAsync(offset, end - offset, cancellationToken).ConfigureAwait(false);
+        return (run, run.End == end);
+    }
 
     private async ValueTask<Extent> InFileAsync(long offset, long inFile, long length, CancellationToken cancellationToken)
     {

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Godwit.Storage.Formats.Vhd;
 
 public sealed partial class VhdDisk
@@ -27,6 +29,27 @@ public sealed partial class VhdDisk
         return IsStillOwner(unmaps) ? ValueTask.CompletedTask : ReadPartsAsync(offset, buffer, cancellationToken);
     }
 
+    /// <inheritdoc/>
+    protected override int TryMoveToPipeCore(long offset, int length, int pipe)
+    {
+        if (_table is null)
+            return _file.TryMoveToPipe(offset, length, pipe);
+        var block = _blocks!.BlockAt(offset);
+        var inBlock = offset - _blocks.StartOf(block);
+        if (inBlock + length > _blocks.Size)
+            return 0;
+        var unmaps = _table.UnmapCount;
+        var place = _table[block];
+        if (place < 0)
+            return _parent?.TryMoveToPipe(offset, length, pipe) ?? 0;
+        if (!_bitmaps!.Covers(block, inBlock, length))
+            return 0;
+
+        // Fewer than asked for is what tells the caller to throw them away.
+        var moved = _file.TryMoveToPipe(_blocks.DataAt(place, inBlock), length, pipe);
+        return IsStillOwner(unmaps) ? moved : Math.Min(moved, length - 1);
+    }
+
     /// <summary>What shows where the disk has no sectors of its own: the parent, or zeroes.</summary>
     private ValueTask ReadBeneathAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
     {
@@ -43,6 +66,7 @@ public sealed partial class VhdDisk
         return _table!.UnmapCount == unmaps;
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask FinishReadAsync(
         ValueTask read, long unmaps, long offset, Memory<byte> buffer, CancellationToken cancellationToken)
     {

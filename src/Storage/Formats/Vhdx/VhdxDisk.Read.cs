@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Godwit.Storage.Formats.Vhdx;
 
 public sealed partial class VhdxDisk
@@ -37,6 +39,24 @@ public sealed partial class VhdxDisk
         return IsStillOwner(unmaps) ? ValueTask.CompletedTask : ReadPartsAsync(offset, buffer, cancellationToken);
     }
 
+    /// <inheritdoc/>
+    protected override int TryMoveToPipeCore(long offset, int length, int pipe)
+    {
+        var block = Geometry.BlockAt(offset);
+        var inBlock = offset - Geometry.StartOf(block);
+        var unmaps = _table.UnmapCount;
+        if (inBlock + length > BlockSize || !_table.TryGet(block, out var entry) || !TryFindSource(entry, offset, length, out var source))
+            return 0;
+        if (source == Source.Parent)
+            return _parent!.TryMoveToPipe(offset, length, pipe);
+        if (source == Source.Nobody)
+            return 0;
+
+        // Fewer than asked for is what tells the caller to throw them away.
+        var moved = _file.TryMoveToPipe(entry.Offset + inBlock, length, pipe);
+        return IsStillOwner(unmaps) ? moved : Math.Min(moved, length - 1);
+    }
+
     /// <summary>Whether bytes just read were the block's own: a place gets a new owner only after the count has gone up.</summary>
     private bool IsStillOwner(long unmaps)
     {
@@ -72,6 +92,7 @@ public sealed partial class VhdxDisk
     private Source SourceOf(BatEntry entry) =>
         entry.IsPresent ? Source.File : _parent is not null && entry.IsParents ? Source.Parent : Source.Nobody;
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask FinishReadAsync(
         ValueTask read, long unmaps, long offset, Memory<byte> buffer, CancellationToken cancellationToken)
     {

@@ -1,0 +1,140 @@
+using Godwit.Storage;
+using Godwit.Storage.Files;
+using Godwit.Storage.Formats;
+using Godwit.Storage.Mirror;
+using Godwit.Testing;
+using Xunit;
+
+namespace Godwit.Nbd.Tests.Nbd;
+
+/// <summary>Large reads go from the file to the socket through a pipe, without a copy; nobody can tell by the bytes.</summary>
+public sealed class MovedReadTests : IDisposable
+{
+    private const int Size = 24 << 20;
+    private static readonly CancellationToken None = CancellationToken.None;
+    private readonly TempFolder _folder = new(Directory.Exists("/dev/shm") ? "/dev/shm" : null);
+
+    public void Dispose() => _folder.Dispose();
+
+    [Theory(Timeout = 60_000)]
+    [InlineData(ImageFormat.Raw)]
+    [InlineData(ImageFormat.VhdxDynamic)]
+    [InlineData(ImageFormat.VhdxFixed)]
+    [InlineData(ImageFormat.VhdDynamic)]
+    [InlineData(ImageFormat.VhdFixed)]
+    public async Task Reads_of_any_length_between_writes_give_what_was_written(ImageFormat format)
+    {
+        await using var disk = new CountedDisk(await OpenAsync(format));
+        await using var server = new ServerUnderTest(disk);
+        await using var client = await server.OpenAsync();
+        var expected = new byte[Size];
+        var random = new Random(5);
+        for (var round = 0; round < 200; round++)
+        {
+            var (offset, length) = Range(random);
+            if (round < 20 || random.Next(3) == 0)
+            {
+                random.NextBytes(expected.AsSpan(offset, length));
+                await client.WriteAsync(offset, expected.AsMemory(offset, length), WriteFlags.None, None);
+                continue;
+            }
+
+            var read = new byte[length];
+            await client.ReadAsync(offset, read, None);
+            Assert.True(expected.AsSpan(offset, length).SequenceEqual(read), $"{length} bytes at {offset} differ in round {round}");
+        }
+
+        Assert.SkipUnless(disk.Asked > 0 && await KernelTellsAsync(), "the kernel cannot tell what is in the page cache (before 6.5): nothing is moved");
+        Assert.InRange(disk.Moved, 1, disk.Asked);
+    }
+
+    [Theory(Timeout = 60_000)]
+    [InlineData(0)]
+    [InlineData(4096)]
+    [InlineData((256 << 10) - 512)]
+    public async Task What_a_device_has_moved_of_a_range_before_it_gave_up_reaches_nobody(int count)
+    {
+        await using var disk = new CountedDisk(await OpenAsync(ImageFormat.Raw)) { GivesUpAfter = count };
+        var content = new byte[Size];
+        new Random(6).NextBytes(content);
+        await disk.WriteAsync(0, content, WriteFlags.None, None);
+        await using var server = new ServerUnderTest(disk);
+        await using var client = await server.OpenAsync();
+        var read = new byte[3 << 20];
+        for (var offset = 0; offset < 12 << 20; offset += read.Length)
+        {
+            await client.ReadAsync(offset, read, None);
+            Assert.True(content.AsSpan(offset, read.Length).SequenceEqual(read));
+        }
+
+        Assert.True(disk.Asked > 0);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task While_a_disk_is_exchanged_nothing_is_moved()
+    {
+        await using var disk = new SwitchableDisk(await OpenAsync(ImageFormat.Raw));
+        await disk.WriteAsync(0, new byte[1 << 20], WriteFlags.None, None);
+        using var pipe = new Pipe();
+        var before = disk.TryMoveToPipe(0, 65536, pipe.In);
+        await disk.ReplaceAsync(
+            (current, _) =>
+            {
+                Assert.Equal(0, disk.TryMoveToPipe(0, 65536, pipe.In));
+                return new ValueTask<BlockDevice>(current);
+            },
+            None);
+        if (before == 0)
+            Assert.Skip("the kernel cannot tell what is in the page cache (before 6.5): nothing is moved");
+    }
+
+    private static (int Offset, int Length) Range(Random random)
+    {
+        var length = random.Next(4) switch { 0 => 1 + random.Next(64), 1 => 128, 2 => 2048, _ => 1 + random.Next(4096) } * 512;
+        var offset = random.Next(3) == 0 ? random.Next((Size - length) / 65536 + 1) * 65536 : random.Next((Size - length) / 512 + 1) * 512;
+        return (Math.Min(offset, Size - length), length);
+    }
+
+    private async Task<BlockDevice> OpenAsync(ImageFormat format)
+    {
+        var path = _folder.File($"{format}");
+        await DiskImage.CreateAsync(path, format, Size, null, None);
+        return await DiskImage.OpenAsync(path, format, readOnly: false, None);
+    }
+
+    private async Task<bool> KernelTellsAsync()
+    {
+        await using var file = LocalFile.Create(_folder.File("probe"));
+        await file.WriteAsync(0, new byte[4096], None);
+        using var pipe = new Pipe();
+        return ((IStorageFile)file).TryMoveToPipe(0, 4096, pipe.In) == 4096;
+    }
+
+    private sealed class CountedDisk(BlockDevice inner) : DelegatingBlockDevice(inner)
+    {
+        public int Asked { get; private set; }
+
+        public int Moved { get; private set; }
+
+        public int? GivesUpAfter { get; init; }
+
+        protected override int TryMoveToPipeCore(long offset, int length, int pipe)
+        {
+            Asked++;
+            if (GivesUpAfter is int most)
+                return most == 0 ? 0 : Math.Min(most, Inner.TryMoveToPipe(offset, most, pipe));
+            var moved = Inner.TryMoveToPipe(offset, length, pipe);
+            Moved += moved == length ? 1 : 0;
+            return moved;
+        }
+    }
+
+    private sealed class Pipe : IDisposable
+    {
+        private readonly System.IO.Pipes.AnonymousPipeServerStream _stream = new(System.IO.Pipes.PipeDirection.Out);
+
+        public int In => (int)_stream.SafePipeHandle.DangerousGetHandle();
+
+        public void Dispose() => _stream.Dispose();
+    }
+}
