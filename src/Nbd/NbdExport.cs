@@ -9,6 +9,7 @@ namespace Godwit.Nbd;
 public sealed class NbdExport
 {
     private readonly byte[] _name;
+    private readonly byte[] _description = [];
     private int _connections;
 
     /// <summary>Creates the export.</summary>
@@ -18,11 +19,10 @@ public sealed class NbdExport
     /// <exception cref="ArgumentException">The name is too long.</exception>
     public NbdExport(string name, BlockDevice device)
     {
-        _name = Encoding.UTF8.GetBytes(name);
-        if (_name.Length > NbdMagic.MaxStringLength)
-            throw new ArgumentException("an export name has at most 4096 bytes", nameof(name));
+        _name = Bytes(name, nameof(name));
         Name = name;
         Device = device;
+        ReadOnly = device.Capabilities.ReadOnly;
     }
 
     /// <summary>What clients ask for.</summary>
@@ -31,10 +31,23 @@ public sealed class NbdExport
     /// <summary>The device behind.</summary>
     public BlockDevice Device { get; }
 
+    /// <summary>Clients may not change it, whatever the device could do; several exports can share one device.</summary>
+    public bool ReadOnly { get; init => field = value || Device.Capabilities.ReadOnly; }
+
+    /// <summary>What it is, for people: shown by programs that list exports. At most 4096 bytes of UTF-8.</summary>
+    /// <exception cref="ArgumentException">It is too long.</exception>
+    public string Description
+    {
+        get => Encoding.UTF8.GetString(_description);
+        init => _description = Bytes(value, nameof(value));
+    }
+
     /// <summary>Connections that use the export now.</summary>
     public int Connections => Volatile.Read(ref _connections);
 
     internal ReadOnlySpan<byte> NameBytes => _name;
+
+    internal ReadOnlySpan<byte> DescriptionBytes => _description;
 
     internal void CountConnection(int change) => Interlocked.Add(ref _connections, change);
 
@@ -48,8 +61,14 @@ public sealed class NbdExport
             flags |= NbdTransmissionFlags.SendDf;
         if (form == NbdHeaderForm.Extended && contexts != StatusContexts.None)
             flags |= NbdTransmissionFlags.BlockStatusPayload;
-        if (Device.Capabilities.ReadOnly)
+        if (ReadOnly)
             return flags | NbdTransmissionFlags.ReadOnly;
         return flags | NbdTransmissionFlags.SendTrim | NbdTransmissionFlags.SendWriteZeroes | NbdTransmissionFlags.SendFastZero;
+    }
+
+    private static byte[] Bytes(string text, string parameter)
+    {
+        var bytes = Encoding.UTF8.GetBytes(text);
+        return bytes.Length <= NbdMagic.MaxStringLength ? bytes : throw new ArgumentException("a string of NBD has at most 4096 bytes", parameter);
     }
 }

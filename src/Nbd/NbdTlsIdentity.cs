@@ -1,13 +1,14 @@
 using System.Net.Security;
-using System.Security.Cryptography;
+using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
+using Godwit.Nbd.Tls;
 using Godwit.Storage;
 
 namespace Godwit.Nbd;
 
 /// <summary>Who this side is over TLS, and whose word it takes for who the other side is. The same for servers and clients:
 /// both show a certificate, and both check one.</summary>
-public sealed class NbdTlsIdentity : IDisposable
+public sealed class NbdTlsIdentity : IEncryption, IDisposable
 {
     private readonly X509Certificate2Collection _chain;
     private readonly X509Certificate2Collection _authorities;
@@ -50,24 +51,19 @@ public sealed class NbdTlsIdentity : IDisposable
     /// <exception cref="StorageException">A file is missing, may not be read, or does not hold what it should.</exception>
     public static NbdTlsIdentity Load(string certificatePath, string keyPath, string authorityPath)
     {
-        var authorities = ReadCertificates(authorityPath);
-        var all = ReadCertificates(certificatePath);
-        var chain = new X509Certificate2Collection();
-        for (var i = 1; i < all.Count; i++)
-            chain.Add(all[i]);
-        all[0].Dispose();
-        var pem = ReadText(certificatePath);
-        var key = ReadText(keyPath);
-        try
-        {
-            return new NbdTlsIdentity(X509Certificate2.CreateFromPem(pem, key), chain, authorities, owned: true);
-        }
-        catch (Exception failure) when (failure is CryptographicException or ArgumentException)
-        {
-            // What the library says may quote the file; a key must not get into a message.
-            throw Unusable(keyPath, $"holds no private key that fits the certificate {certificatePath}, or one with a password");
-        }
+        var authorities = PemFiles.Certificates(authorityPath);
+        var (certificate, chain) = PemFiles.OwnCertificate(certificatePath, keyPath);
+        return new NbdTlsIdentity(certificate, chain, authorities, owned: true);
     }
+
+    (Socket Inner, IDisposable Bridge) IEncryption.Accept(Socket client, TimeSpan lastWords)
+    {
+        var bridge = TlsBridge.Accept(client, this, lastWords);
+        return (bridge.Inner, bridge);
+    }
+
+    ValueTask<Stream> IEncryption.ConnectAsync(Socket socket, string serverName, string path, CancellationToken cancellationToken) =>
+        ClientTls.ConnectAsync(socket, this, serverName, path, cancellationToken);
 
     /// <inheritdoc/>
     public void Dispose()
@@ -91,39 +87,4 @@ public sealed class NbdTlsIdentity : IDisposable
         policy.CustomTrustStore.AddRange(_authorities);
         return policy;
     }
-
-    private static X509Certificate2Collection ReadCertificates(string path)
-    {
-        var certificates = new X509Certificate2Collection();
-        var text = ReadText(path);
-        try
-        {
-            certificates.ImportFromPem(text);
-        }
-        catch (CryptographicException failure)
-        {
-            throw Unusable(path, $"cannot be read as certificates: {failure.Message}");
-        }
-
-        return certificates.Count > 0 ? certificates : throw Unusable(path, "holds no certificate in PEM form");
-    }
-
-    private static string ReadText(string path)
-    {
-        try
-        {
-            return File.ReadAllText(path);
-        }
-        catch (Exception failure) when (failure is FileNotFoundException or DirectoryNotFoundException)
-        {
-            throw new StorageException(StorageErrorKind.NotFound, "no such file; check the path", path, operation: "tls");
-        }
-        catch (Exception failure) when (failure is UnauthorizedAccessException or IOException)
-        {
-            throw new StorageException(StorageErrorKind.AccessDenied, failure.Message, path, operation: "tls");
-        }
-    }
-
-    private static StorageException Unusable(string path, string why) =>
-        new(StorageErrorKind.InvalidRequest, $"the file {why}", path, operation: "tls");
 }

@@ -68,7 +68,7 @@ internal sealed class DiskServe
         await session.Shell.Out.FlushAsync(cancellationToken);
         session.Talk.Say(
             $"serving {path} ({ByteSize.Format(device.Length)}{(readOnly ? ", read-only" : "")}) on {address.SocketPath ?? address.Port} until ^C");
-        await ServeAsync(session, new NbdExport(name, device), identity, address.Listener, cancellationToken);
+        await ServeAsync(session, new NbdExport(name, device) { Description = Path.GetFileName(path) }, identity, address.Listener, cancellationToken);
         await device.FlushAsync(CancellationToken.None);
         session.Talk.Say("stopped; everything written is on the disk");
         return ExitCode.Ok;

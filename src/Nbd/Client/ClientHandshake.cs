@@ -11,9 +11,7 @@ namespace Godwit.Nbd.Client;
 /// <remarks>Everything a server sends is checked: lengths are limited and anything unexpected ends the attempt.</remarks>
 internal sealed class ClientHandshake(ClientStream stream, string exportName, NbdClientOptions options, EndPoint server)
 {
-    private const int MaxReplyLength = 64 << 10;
-    private const int MaxReplies = 1024;
-
+    private readonly OptionExchange _options = new(stream);
     private readonly byte[] _name = Encoding.UTF8.GetBytes(exportName);
     private long _size = -1;
     private NbdTransmissionFlags _flags;
@@ -30,7 +28,7 @@ internal sealed class ClientHandshake(ClientStream stream, string exportName, Nb
             await EncryptAsync(identity, cancellationToken).ConfigureAwait(false);
         var form = await ChooseFirstAsync(cancellationToken).ConfigureAwait(false);
         uint? context = form == NbdHeaderForm.Simple ? null : await ChooseContextAsync(cancellationToken).ConfigureAwait(false);
-        var refusal = await AskAsync(NbdOption.Go, GoRequest(), TakeInformation, cancellationToken).ConfigureAwait(false);
+        var refusal = await _options.AskAsync(NbdOption.Go, GoRequest(), TakeInformation, cancellationToken).ConfigureAwait(false);
         if (refusal is { } error)
             throw Refused(error.Type, error.Message);
         return Conclude(form, context);
@@ -43,7 +41,7 @@ internal sealed class ClientHandshake(ClientStream stream, string exportName, Nb
         if (BinaryPrimitives.ReadUInt64BigEndian(greeting) != NbdMagic.Init
             || BinaryPrimitives.ReadUInt64BigEndian(greeting.AsSpan(8)) != NbdMagic.Option)
         {
-            throw Broken("the greeting is not that of a newstyle NBD server");
+            throw _options.Broken("the greeting is not that of a newstyle NBD server");
         }
 
         var offered = BinaryPrimitives.ReadUInt16BigEndian(greeting.AsSpan(16));
@@ -56,8 +54,8 @@ internal sealed class ClientHandshake(ClientStream stream, string exportName, Nb
 
     private async ValueTask EncryptAsync(NbdTlsIdentity identity, CancellationToken cancellationToken)
     {
-        var name = ClientTls.NameOf(server, options.ServerName, stream.Path);
-        var refusal = await AskAsync(NbdOption.StartTls, [], null, cancellationToken).ConfigureAwait(false);
+        var name = ServerName.Of(server, options.ServerName, stream.Path);
+        var refusal = await _options.AskAsync(NbdOption.StartTls, [], null, cancellationToken).ConfigureAwait(false);
         if (refusal is { } error)
         {
             throw new StorageException(
@@ -85,13 +83,13 @@ internal sealed class ClientHandshake(ClientStream stream, string exportName, Nb
     private async ValueTask<NbdHeaderForm> ChooseFormAsync(CancellationToken cancellationToken)
     {
         if (options.BestForm == NbdHeaderForm.Extended
-            && await AskAsync(NbdOption.ExtendedHeaders, [], null, cancellationToken).ConfigureAwait(false) is null)
+            && await _options.AskAsync(NbdOption.ExtendedHeaders, [], null, cancellationToken).ConfigureAwait(false) is null)
         {
             return NbdHeaderForm.Extended;
         }
 
         return options.BestForm != NbdHeaderForm.Simple
-            && await AskAsync(NbdOption.StructuredReply, [], null, cancellationToken).ConfigureAwait(false) is null
+            && await _options.AskAsync(NbdOption.StructuredReply, [], null, cancellationToken).ConfigureAwait(false) is null
             ? NbdHeaderForm.Structured
             : NbdHeaderForm.Simple;
     }
@@ -99,64 +97,21 @@ internal sealed class ClientHandshake(ClientStream stream, string exportName, Nb
     private async ValueTask<uint?> ChooseContextAsync(CancellationToken cancellationToken)
     {
         uint? id = null;
-        await AskAsync(NbdOption.SetMetaContext, ContextRequest(), TakeContext, cancellationToken).ConfigureAwait(false);
+        await _options.AskAsync(NbdOption.SetMetaContext, ContextRequest(), TakeContext, cancellationToken).ConfigureAwait(false);
         return id;
 
         void TakeContext(NbdOptionReply type, byte[] data)
         {
             if (type != NbdOptionReply.MetaContext || data.Length < 4 || !data.AsSpan(4).SequenceEqual("base:allocation"u8))
-                throw Broken("the answer to SET_META_CONTEXT is not a context that was asked for");
+                throw _options.Broken("the answer to SET_META_CONTEXT is not a context that was asked for");
             id = BinaryPrimitives.ReadUInt32BigEndian(data);
         }
-    }
-
-    /// <summary>Sends an option and reads replies up to the last one.</summary>
-    /// <returns>Null when the server agreed, else its refusal.</returns>
-    private async ValueTask<(NbdOptionReply Type, string Message)?> AskAsync(
-        NbdOption option, byte[] data, Action<NbdOptionReply, byte[]>? take, CancellationToken cancellationToken)
-    {
-        var request = new byte[NbdMagic.OptionHeaderLength + data.Length];
-        BinaryPrimitives.WriteUInt64BigEndian(request, NbdMagic.Option);
-        BinaryPrimitives.WriteUInt32BigEndian(request.AsSpan(8), (uint)option);
-        BinaryPrimitives.WriteUInt32BigEndian(request.AsSpan(12), (uint)data.Length);
-        data.CopyTo(request, NbdMagic.OptionHeaderLength);
-        await stream.WriteAsync(request, cancellationToken).ConfigureAwait(false);
-        for (var count = 0; count < MaxReplies; count++)
-        {
-            var (type, reply) = await ReadReplyAsync(option, cancellationToken).ConfigureAwait(false);
-            if (type == NbdOptionReply.Ack)
-                return null;
-            if ((type & NbdOptionReply.ErrorBit) != 0)
-                return (type, Encoding.UTF8.GetString(reply));
-            if (take is null)
-                throw Broken($"an answer of type {(uint)type} to option {(uint)option}");
-            take(type, reply);
-        }
-
-        throw Broken($"more than {MaxReplies} answers to option {(uint)option}");
-    }
-
-    private async ValueTask<(NbdOptionReply Type, byte[] Data)> ReadReplyAsync(NbdOption option, CancellationToken cancellationToken)
-    {
-        var header = new byte[NbdMagic.OptionReplyLength];
-        await stream.ReadAsync(header, cancellationToken).ConfigureAwait(false);
-        var length = BinaryPrimitives.ReadUInt32BigEndian(header.AsSpan(16));
-        if (BinaryPrimitives.ReadUInt64BigEndian(header) != NbdMagic.OptionReply
-            || BinaryPrimitives.ReadUInt32BigEndian(header.AsSpan(8)) != (uint)option
-            || length > MaxReplyLength)
-        {
-            throw Broken($"the answer to option {(uint)option} has a wrong magic, option or length");
-        }
-
-        var data = new byte[length];
-        await stream.ReadAsync(data, cancellationToken).ConfigureAwait(false);
-        return ((NbdOptionReply)BinaryPrimitives.ReadUInt32BigEndian(header.AsSpan(12)), data);
     }
 
     private void TakeInformation(NbdOptionReply type, byte[] data)
     {
         if (type != NbdOptionReply.Info || data.Length < 2)
-            throw Broken("the answer to GO is not information about the export");
+            throw _options.Broken("the answer to GO is not information about the export");
         switch ((NbdInformation)BinaryPrimitives.ReadUInt16BigEndian(data))
         {
             case NbdInformation.Export when data.Length == 12:
@@ -169,7 +124,7 @@ internal sealed class ClientHandshake(ClientStream stream, string exportName, Nb
                 _maxPayload = BinaryPrimitives.ReadUInt32BigEndian(data.AsSpan(10));
                 break;
             case NbdInformation.Export or NbdInformation.BlockSize:
-                throw Broken("information about the export has a wrong length");
+                throw _options.Broken("information about the export has a wrong length");
             default:
                 break;
         }
@@ -178,11 +133,11 @@ internal sealed class ClientHandshake(ClientStream stream, string exportName, Nb
     private ClientSession Conclude(NbdHeaderForm form, uint? context)
     {
         if (_size < 0 || (_flags & NbdTransmissionFlags.HasFlags) == 0)
-            throw Broken("the server did not give the export's size and flags");
+            throw _options.Broken("the server did not give the export's size and flags");
         if (!IsPowerOfTwo(_minBlock) || _minBlock > 64 << 10 || !IsPowerOfTwo(_preferredBlock) || _preferredBlock < _minBlock
             || _maxPayload < Math.Max(_minBlock, 4096))
         {
-            throw Broken($"block sizes {_minBlock}/{_preferredBlock}/{_maxPayload} make no sense");
+            throw _options.Broken($"block sizes {_minBlock}/{_preferredBlock}/{_maxPayload} make no sense");
         }
 
         var sector = Math.Max(_minBlock, 512);
@@ -223,9 +178,6 @@ internal sealed class ClientHandshake(ClientStream stream, string exportName, Nb
         };
         return new StorageException(kind, $"the NBD server refused export \"{exportName}\" ({type}): {message}", stream.Path);
     }
-
-    private StorageException Broken(string what) =>
-        new(StorageErrorKind.IoFailed, $"the NBD server broke the protocol: {what}", stream.Path, operation: "handshake");
 
     private static bool IsPowerOfTwo(uint value) => value != 0 && (value & (value - 1)) == 0;
 }

@@ -1,4 +1,3 @@
-using System.Net.Security;
 using System.Net.Sockets;
 using Godwit.Nbd.Tls;
 using Godwit.Storage;
@@ -9,7 +8,7 @@ namespace Godwit.Nbd.Client;
 internal sealed class ClientStream(Socket socket, string path) : IDisposable
 {
     private readonly byte[] _buffer = GC.AllocateUninitializedArray<byte>(64 << 10, pinned: true);
-    private SslStream? _secure;
+    private Stream? _secure;
     private int _start;
     private int _end;
 
@@ -19,13 +18,12 @@ internal sealed class ClientStream(Socket socket, string path) : IDisposable
     /// <summary>Encrypts everything from here on.</summary>
     /// <exception cref="StorageException">The server is not who it should be, does not take us for who we should be, or speaks
     /// no TLS 1.3.</exception>
-    public async ValueTask EncryptAsync(NbdTlsIdentity identity, string serverName, CancellationToken cancellationToken)
+    public async ValueTask EncryptAsync(IEncryption identity, string serverName, CancellationToken cancellationToken)
     {
         // Whatever stands behind the server's consent was sent in clear, and by whom nobody knows.
         if (_start != _end)
             throw new StorageException(StorageErrorKind.IoFailed, "the NBD server sent something in clear behind its consent to TLS", Path);
-        _secure = new SslStream(new NetworkStream(socket, ownsSocket: true), leaveInnerStreamOpen: false);
-        await ClientTls.AuthenticateAsync(_secure, identity, serverName, Path, cancellationToken).ConfigureAwait(false);
+        _secure = await identity.ConnectAsync(socket, serverName, Path, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Fills a buffer.</summary>
@@ -64,7 +62,7 @@ internal sealed class ClientStream(Socket socket, string path) : IDisposable
             while (!from.IsEmpty)
                 from = from[await socket.SendAsync(from, SocketFlags.None, cancellationToken).ConfigureAwait(false)..];
         }
-        catch (Exception failure) when (TlsFailure.Is(failure))
+        catch (Exception failure) when (failure is not (OperationCanceledException or StorageException))
         {
             throw Closed(failure);
         }
@@ -87,7 +85,7 @@ internal sealed class ClientStream(Socket socket, string path) : IDisposable
                 : await socket.ReceiveAsync(to, SocketFlags.None, cancellationToken).ConfigureAwait(false);
             return count > 0 ? count : throw Closed(null);
         }
-        catch (Exception failure) when (TlsFailure.Is(failure))
+        catch (Exception failure) when (failure is not (OperationCanceledException or StorageException))
         {
             throw Closed(failure);
         }

@@ -105,14 +105,15 @@ internal sealed class Connection : IDisposable
             Serve(_wire, pool, input, output, new Handshake(_exports, input, output).Run(), limit);
     }
 
-    private void ServeEncrypted(NbdTlsIdentity identity, BufferPool pool, InputBuffer clearInput, OutputBuffer clearOutput, ITimer limit)
+    private void ServeEncrypted(IEncryption identity, BufferPool pool, InputBuffer clearInput, OutputBuffer clearOutput, ITimer limit)
     {
         if (!new ClearHandshake(clearInput, clearOutput).TryReachTls(out var noZeroes))
             return;
         pool.Return(clearInput.Buffer);
         pool.Return(clearOutput.Buffer);
-        using var bridge = TlsBridge.Accept(_socket, identity, _options.StopTimeout);
-        using var wire = new Wire(bridge.Inner);
+        var (inner, bridge) = identity.Accept(_socket, _options.StopTimeout);
+        using var last = bridge;
+        using var wire = new Wire(inner);
         _decrypted = wire;
 
         // A stop that came just before has ended the input of the socket, and the bridge brings that here.

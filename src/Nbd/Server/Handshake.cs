@@ -135,31 +135,31 @@ internal sealed class Handshake(IReadOnlyList<NbdExport> exports, InputBuffer in
     /// <summary>Answers INFO or GO. Null when the option was refused.</summary>
     private Session? Describe(uint option, ReadOnlySpan<byte> data)
     {
-        var text = new OptionText(data);
-        var wantsName = false;
-        var valid = text.TryString(out var name) & text.TryUInt16(out var wanted);
-        for (var i = 0; valid && i < wanted; i++)
-        {
-            valid = text.TryUInt16(out var information);
-            wantsName |= (NbdInformation)information == NbdInformation.Name;
-        }
-
-        if (!valid || !text.IsAtEnd)
+        if (!InformationRequest.TryRead(data, out var request))
         {
             _replies.Error(option, NbdOptionReply.Invalid, "the lengths inside the option do not add up");
             return null;
         }
 
-        if (Find(name) is not { } export)
+        if (Find(request.Name) is not { } export)
         {
             _replies.Error(option, NbdOptionReply.Unknown, "no export of that name; LIST names them");
             return null;
         }
 
+        if (!request.BlockSize && export.Device.Capabilities.SectorSize > InformationRequest.AssumedSector)
+        {
+            _replies.Error(
+                option, NbdOptionReply.BlockSizeRequired, $"requests have to be multiples of {export.Device.Capabilities.SectorSize} bytes; ask for the block size");
+            return null;
+        }
+
         var session = NewSession(export);
         _replies.InfoExport(option, session);
-        if (wantsName)
-            _replies.InfoName(option, export);
+        if (request.CanonicalName)
+            _replies.InfoText(option, NbdInformation.Name, export.NameBytes);
+        if (request.Description && !export.DescriptionBytes.IsEmpty)
+            _replies.InfoText(option, NbdInformation.Description, export.DescriptionBytes);
         _replies.InfoBlockSize(option, export);
         _replies.Ack(option);
         return session;

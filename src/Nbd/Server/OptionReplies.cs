@@ -27,12 +27,13 @@ internal sealed class OptionReplies(OutputBuffer output)
         Encoding.UTF8.GetBytes(reason, output.Append(length));
     }
 
-    /// <summary>Names an export of the list.</summary>
+    /// <summary>Names an export of the list; what it is, for people, stands behind the name.</summary>
     public void Server(uint option, NbdExport export)
     {
-        Header(option, NbdOptionReply.Server, 4 + export.NameBytes.Length);
+        Header(option, NbdOptionReply.Server, 4 + export.NameBytes.Length + export.DescriptionBytes.Length);
         BinaryPrimitives.WriteUInt32BigEndian(output.Append(4), (uint)export.NameBytes.Length);
         export.NameBytes.CopyTo(output.Append(export.NameBytes.Length));
+        export.DescriptionBytes.CopyTo(output.Append(export.DescriptionBytes.Length));
     }
 
     public void MetaContext(uint option, uint id, ReadOnlySpan<byte> name)
@@ -50,13 +51,15 @@ internal sealed class OptionReplies(OutputBuffer output)
         SizeAndFlags(to[2..], session);
     }
 
-    public void InfoName(uint option, NbdExport export)
+    /// <summary>Information that is a text.</summary>
+    public void InfoText(uint option, NbdInformation information, ReadOnlySpan<byte> text)
     {
-        Header(option, NbdOptionReply.Info, 2 + export.NameBytes.Length);
-        BinaryPrimitives.WriteUInt16BigEndian(output.Append(2), (ushort)NbdInformation.Name);
-        export.NameBytes.CopyTo(output.Append(export.NameBytes.Length));
+        Header(option, NbdOptionReply.Info, 2 + text.Length);
+        BinaryPrimitives.WriteUInt16BigEndian(output.Append(2), (ushort)information);
+        text.CopyTo(output.Append(text.Length));
     }
 
+    /// <summary>What a request is aligned to, below which size a write is dear, and how much data one request may carry.</summary>
     public void InfoBlockSize(uint option, NbdExport export)
     {
         var capabilities = export.Device.Capabilities;

@@ -15,7 +15,7 @@ internal static class RequestCheck
             return NbdError.Invalid;
         if (request.Command == NbdCommand.Flush)
             return request.Offset == 0 && request.Length == 0 ? NbdError.None : NbdError.Invalid;
-        if (Writes(request.Command) && device.Capabilities.ReadOnly)
+        if (Writes(request.Command) && session.Export.ReadOnly)
             return NbdError.NotPermitted;
         if (request.Command is NbdCommand.Read or NbdCommand.Write && request.Length > NbdMagic.MaxPayload)
             return (request.Flags & NbdCommandFlags.DoNotFragment) != 0 ? NbdError.Overflow : NbdError.Invalid;

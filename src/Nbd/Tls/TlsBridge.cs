@@ -15,7 +15,10 @@ namespace Godwit.Nbd.Tls;
 internal sealed class TlsBridge : IDisposable
 {
     private const int StackSize = 256 << 10;
-    private const int BufferSize = 128 << 10;
+    private const int BufferSize = 256 << 10;
+
+    /// <summary>The longest record of TLS with its header: if so much waits in the socket, the next read gets a whole one.</summary>
+    private const int LongestRecord = 5 + (16 << 10) + 256;
 
     private readonly Socket _client;
     private readonly SslStream _secure;
@@ -54,7 +57,7 @@ internal sealed class TlsBridge : IDisposable
             bridge.Start();
             return bridge;
         }
-        catch (Exception failure) when (TlsFailure.Is(failure))
+        catch (Exception failure) when (failure is not DisconnectException)
         {
             secure?.Dispose();
             throw new DisconnectException($"TLS: {check.Refusal ?? TlsFailure.Reason(failure)}");
@@ -105,18 +108,35 @@ internal sealed class TlsBridge : IDisposable
         var buffer = GC.AllocateUninitializedArray<byte>(BufferSize);
         try
         {
-            for (int count; (count = _secure.Read(buffer)) > 0;)
+            for (int count; (count = ReadRecords(buffer)) > 0;)
             {
                 for (var sent = 0; sent < count;)
                     sent += _near.Send(buffer.AsSpan(sent, count - sent));
             }
         }
-        catch (Exception failure) when (TlsFailure.Is(failure))
+        catch (Exception)
         {
             // The client is gone or sent what is no TLS, or nobody listens inside any more: the same end of input for all.
+            // Whatever else it may be, it is this client's trouble and must not end the process.
         }
 
         Shutdown(_near, SocketShutdown.Send);
+    }
+
+    /// <summary>Decrypts what has come. A record has 16 KiB at most; handed on one by one, each would wake the connection's
+    /// thread, so those that are there already go with the first.</summary>
+    private int ReadRecords(byte[] buffer)
+    {
+        var count = _secure.Read(buffer);
+        while (count > 0 && buffer.Length - count >= LongestRecord && _client.Available >= LongestRecord)
+        {
+            var more = _secure.Read(buffer, count, buffer.Length - count);
+            if (more == 0)
+                break;
+            count += more;
+        }
+
+        return count;
     }
 
     private void PumpToClient()
@@ -128,7 +148,7 @@ internal sealed class TlsBridge : IDisposable
                 _secure.Write(buffer, 0, count);
             _secure.ShutdownAsync().GetAwaiter().GetResult();
         }
-        catch (Exception failure) when (TlsFailure.Is(failure))
+        catch (Exception)
         {
             // The client takes nothing more: the connection inside has to notice, not to wait.
         }

@@ -1,16 +1,9 @@
-using System.Net.Sockets;
-using System.Security.Authentication;
-
 namespace Godwit.Nbd.Tls;
 
-/// <summary>What the TLS library throws, and what it means in words.</summary>
+/// <summary>What the TLS library throws, in words.</summary>
 internal static class TlsFailure
 {
-    /// <summary>An exception of a TLS handshake or session that ends it, and nothing else.</summary>
-    public static bool Is(Exception failure) =>
-        failure is AuthenticationException or IOException or SocketException or ObjectDisposedException or InvalidOperationException;
-
-    /// <summary>Why, without a full stop.</summary>
+    /// <summary>Why, without a full stop: the innermost message is the one that says something.</summary>
     public static string Reason(Exception failure)
     {
         var inmost = failure;

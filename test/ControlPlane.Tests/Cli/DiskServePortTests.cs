@@ -44,6 +44,26 @@ public sealed class DiskServePortTests : IDisposable
         Assert.False(report.TryGetProperty("socket", out _));
     }
 
+    [Fact(Timeout = 60_000)]
+    public async Task A_port_can_be_listened_on_again_at_once_and_not_by_two()
+    {
+        await DiskImage.CreateAsync(At("d.img"), ImageFormat.Raw, 1 << 20, null, Token);
+        using var first = new CliRun { Folder = _folder.Path };
+        var serving = first.RunAsync("disk", "serve", "d.img", "--listen", "127.0.0.1:0", "--read-only");
+        var port = await PortAsync(serving, () => first.ErrorSoFar);
+        var second = await RefusedAsync("--listen", $"127.0.0.1:{port}", "--read-only");
+        Assert.Contains("cannot listen there", second.Error, StringComparison.Ordinal);
+        var client = await NbdDevice.ConnectAsync(new IPEndPoint(IPAddress.Loopback, port), "", Token);
+        first.Interrupt();
+        await serving;
+        await client.DisposeAsync();
+        using var again = new CliRun { Folder = _folder.Path };
+        serving = again.RunAsync("disk", "serve", "d.img", "--listen", $"127.0.0.1:{port}", "--read-only");
+        Assert.Equal(port, await PortAsync(serving, () => again.ErrorSoFar));
+        again.Interrupt();
+        await serving;
+    }
+
     [Fact(Timeout = 120_000)]
     public async Task The_built_program_serves_qemu_img_encrypted_and_nobody_without_a_certificate()
     {

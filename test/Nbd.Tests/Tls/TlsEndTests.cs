@@ -32,6 +32,21 @@ public sealed class TlsEndTests
         Assert.Equal(StorageErrorKind.Closed, late.Kind);
     }
 
+    [Fact(Timeout = 60_000)]
+    public async Task A_client_that_sends_no_more_gets_its_answers()
+    {
+        await using var server = new TlsServer(new ReferenceDisk(Size));
+        using var client = server.Connect();
+        await using var secure = await GoAsync(server, client);
+        await secure.WriteAsync(RawClient.Request(NbdCommand.Read, 0, 8 << 20));
+        await secure.ShutdownAsync();
+        await secure.ReadExactlyAsync(new byte[16 + (8 << 20)]);
+        Assert.Equal(0, await secure.ReadAsync(new byte[1]));
+        while (server.Server.Connections > 0)
+            await Task.Delay(5);
+        Assert.Empty(server.Problems);
+    }
+
     [Theory(Timeout = 60_000)]
     [InlineData(true)]
     [InlineData(false)]
@@ -107,14 +122,8 @@ public sealed class TlsEndTests
 
     private static async Task<SslStream> GoAsync(TlsServer server, RawClient client)
     {
-        client.Greet();
-        Assert.Equal(1u, client.Ask(5, [])[^1].Type);
-        var secure = new SslStream(new NetworkStream(client.Socket), false, (_, certificate, _, _) => certificate is not null);
-        await secure.AuthenticateAsClientAsync(new SslClientAuthenticationOptions
-        {
-            TargetHost = "localhost",
-            ClientCertificateContext = server.ClientIdentity.Context,
-        });
+        TlsServer.StartTls(client);
+        var secure = await server.SecureAsync(client);
         await secure.WriteAsync(RawClient.Option(7, RawClient.GoText("disk")));
         var reply = new byte[20 + 12 + 20 + 14 + 20];
         await secure.ReadExactlyAsync(reply);

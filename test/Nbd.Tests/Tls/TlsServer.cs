@@ -1,7 +1,11 @@
 using System.Net;
+using System.Net.Security;
 using System.Net.Sockets;
+using System.Security.Authentication;
+using Godwit.Nbd.Tests.Nbd;
 using Godwit.Storage;
 using Godwit.Testing;
+using Xunit;
 
 namespace Godwit.Nbd.Tests.Tls;
 
@@ -39,7 +43,28 @@ internal sealed class TlsServer : IAsyncDisposable
     public ValueTask<NbdDevice> OpenAsync(NbdTlsIdentity? identity, string? serverName = null, string export = "disk") =>
         NbdDevice.ConnectAsync(EndPoint, export, new NbdClientOptions { Tls = identity, ServerName = serverName }, CancellationToken.None);
 
-    public Nbd.RawClient Connect() => new(EndPoint);
+    public RawClient Connect() => new(EndPoint);
+
+    /// <summary>Goes as far as the server's consent to TLS.</summary>
+    public static void StartTls(RawClient client)
+    {
+        client.Greet();
+        Assert.Equal(1u, client.Ask(5, [])[^1].Type);
+    }
+
+    /// <summary>The TLS handshake of a client that was told to start it.</summary>
+    public async Task<SslStream> SecureAsync(RawClient client, SslProtocols protocol = SslProtocols.Tls13, bool certified = true)
+    {
+        var secure = new SslStream(new NetworkStream(client.Socket), false);
+        await secure.AuthenticateAsClientAsync(new SslClientAuthenticationOptions
+        {
+            TargetHost = "localhost",
+            EnabledSslProtocols = protocol,
+            CertificateChainPolicy = ClientIdentity.NewPolicy(),
+            ClientCertificateContext = certified ? ClientIdentity.Context : null,
+        });
+        return secure;
+    }
 
     /// <summary>Waits for the server to say something that contains this.</summary>
     public async Task<string> ProblemAsync(string part)
