@@ -23,7 +23,9 @@ public sealed class DiskChainCommandTests : IDisposable
     [InlineData("new.vhd", "VhdDynamic")]
     [InlineData("new.AVHD", "VhdDynamic")]
     [InlineData("new.vhdx", "VhdxDynamic")]
-    [InlineData("new.img", "VhdxDynamic")]
+    [InlineData("new.img", "Raw")]
+    [InlineData("new.raw", "Raw")]
+    [InlineData("new", "VhdxDynamic")]
     public async Task A_new_file_is_what_its_name_says(string name, string format)
     {
         var made = JsonDocument.Parse((await RunAsync(0, "create", name, "--size", "8M", "--json")).Out).RootElement;
