@@ -17,6 +17,9 @@ public static class ContentHash
     private const int Lanes = 8;
     private static readonly byte[] ZeroPiece = SHA256.HashData(new byte[PieceBytes]);
 
+    // An empty disk of 64 TiB has 64 million of them.
+    private static readonly byte[] ManyZeroPieces = [.. Enumerable.Repeat(ZeroPiece, 1024).SelectMany(static piece => piece)];
+
     /// <summary>Computes the hash.</summary>
     /// <param name="device">The disk; stays the caller's, and nobody writes to it meanwhile.</param>
     /// <param name="onProgress">Is told how far it is; null for nobody.</param>
@@ -30,25 +33,55 @@ public static class ContentHash
             0, onProgress is null ? 0 : await DiskCopy.CountDataAsync(device, cancellationToken).ConfigureAwait(false));
         using var root = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         root.AppendData(Start(device.Length));
-        var lanes = new PieceLane[Lanes];
+        var lanes = new PieceLane?[Lanes];
         var source = new PaddedDisk(device);
         var next = 0;
         for (long offset = 0; offset < device.Length; offset += PieceBytes, next = (next + 1) % Lanes)
         {
             cancellationToken.ThrowIfCancellationRequested();
+            var zeroes = await ZeroPiecesAsync(source, offset, cancellationToken).ConfigureAwait(false);
+            if (zeroes >= Lanes)
+            {
+                await AppendLanesAsync(lanes, next, root).ConfigureAwait(false);
+                AppendZeroPieces(root, zeroes);
+                offset += (zeroes - 1) * PieceBytes;
+                continue;
+            }
+
             var lane = lanes[next] ??= new PieceLane();
             await lane.AppendToAsync(root).ConfigureAwait(false);
             progress = progress with { Done = progress.Done + await lane.StartAsync(source, offset, cancellationToken).ConfigureAwait(false) };
             onProgress?.Invoke(progress with { Done = Math.Min(progress.Done, progress.Total) });
         }
 
+        await AppendLanesAsync(lanes, next, root).ConfigureAwait(false);
+        return root.GetHashAndReset();
+    }
+
+    /// <summary>Whole pieces of zeroes that begin here; the last piece of the disk counts as a whole one.</summary>
+    private static async ValueTask<long> ZeroPiecesAsync(PaddedDisk source, long offset, CancellationToken cancellationToken)
+    {
+        var run = await source.GetExtentAsync(offset, cancellationToken).ConfigureAwait(false);
+        if (!run.ReadsAsZeroes)
+            return 0;
+        var left = (source.Length - offset + PieceBytes - 1) / PieceBytes;
+        return Math.Min((run.End - offset) / PieceBytes, left);
+    }
+
+    /// <summary>Adds what has been begun, in order: the lane that would be used next has waited longest.</summary>
+    private static async ValueTask AppendLanesAsync(PieceLane?[] lanes, int next, IncrementalHash root)
+    {
         for (var i = 0; i < Lanes; i++)
         {
             if (lanes[(next + i) % Lanes] is PieceLane begun)
                 await begun.AppendToAsync(root).ConfigureAwait(false);
         }
+    }
 
-        return root.GetHashAndReset();
+    private static void AppendZeroPieces(IncrementalHash root, long count)
+    {
+        for (; count > 0; count -= ManyZeroPieces.Length / ZeroPiece.Length)
+            root.AppendData(ManyZeroPieces.AsSpan(0, (int)Math.Min(ManyZeroPieces.Length, count * ZeroPiece.Length)));
     }
 
     private static byte[] Start(long size)
