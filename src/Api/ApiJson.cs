@@ -17,6 +17,7 @@ namespace Godwit.Api;
 [JsonSerializable(typeof(VirtualMachine))]
 [JsonSerializable(typeof(IReadOnlyList<VirtualMachine>))]
 [JsonSerializable(typeof(IReadOnlyList<VirtualMachineStatistics>))]
+[JsonSerializable(typeof(DiskLimitSpec))]
 [JsonSerializable(typeof(VirtualMachineSpec))]
 [JsonSerializable(typeof(StopRequest))]
 [JsonSerializable(typeof(StorageMoveRequest))]

@@ -114,6 +114,7 @@ internal static class HostApplication
         services.AddSingleton<StorageMoves>();
         services.AddSingleton<VirtualMachineOperations>();
         services.AddSingleton<StatisticsReader>();
+        services.AddSingleton<DiskLimiting>();
         services.AddSingleton(provider =>
         {
             var log = provider.GetRequiredService<ILogger<Reconciler>>();

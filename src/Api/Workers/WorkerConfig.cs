@@ -1,3 +1,5 @@
+using Godwit.Api.Disks;
+
 namespace Godwit.Api.Workers;
 
 /// <summary>
@@ -12,7 +14,8 @@ public sealed record WorkerConfig(Guid VmId, IReadOnlyList<WorkerDiskConfig> Dis
 /// <summary>One disk of a <see cref="WorkerConfig"/>.</summary>
 /// <param name="Disk">The disk as served.</param>
 /// <param name="Mirror">The mirror in progress or just switched, or null.</param>
-public sealed record WorkerDiskConfig(WorkerDisk Disk, WorkerMirrorConfig? Mirror = null);
+/// <param name="Limits">How much it may be used, or null for any.</param>
+public sealed record WorkerDiskConfig(WorkerDisk Disk, WorkerMirrorConfig? Mirror = null, DiskLimitSpec? Limits = null);
 
 /// <summary>A mirror as the worker remembers it across its own death.</summary>
 /// <param name="JobId">The job that asked for it.</param>

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Godwit.Api.Disks;
 
 namespace Godwit.Api.Workers;
 
@@ -13,6 +14,7 @@ namespace Godwit.Api.Workers;
 [JsonDerivedType(typeof(CancelMirror), "mirror-cancel")]
 [JsonDerivedType(typeof(LimitMirror), "mirror-limit")]
 [JsonDerivedType(typeof(ForgetMirror), "mirror-forget")]
+[JsonDerivedType(typeof(LimitDisk), "disk-limit")]
 [JsonDerivedType(typeof(StopWorker), "stop")]
 public abstract record WorkerRequest;
 
@@ -48,6 +50,11 @@ public sealed record LimitMirror(string Disk, Guid JobId, long? BytesPerSecond) 
 /// <param name="JobId">The job that started the mirror.</param>
 /// <param name="RetainSource">Keep the old source file.</param>
 public sealed record ForgetMirror(string Disk, Guid JobId, bool RetainSource) : WorkerRequest;
+
+/// <summary>Limits how much a disk may be used; holds at once, and in later workers too.</summary>
+/// <param name="Disk">Name of the export.</param>
+/// <param name="Limits">The limits.</param>
+public sealed record LimitDisk(string Disk, DiskLimitSpec Limits) : WorkerRequest;
 
 /// <summary>Flushes and closes every disk, then ends worker and supervisor.</summary>
 public sealed record StopWorker : WorkerRequest;

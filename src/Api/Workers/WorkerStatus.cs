@@ -19,6 +19,7 @@ public sealed record WorkerStatus(int ProcessId, int? SupervisorProcessId, int R
 /// <param name="Mirror">The mirror, while there is one or after it has ended and until it is forgotten.</param>
 /// <param name="Problem">Why the disk cannot be served, if it cannot.</param>
 /// <param name="Statistics">What it has done since this worker opened it; null before, and from workers of earlier versions.</param>
+/// <param name="Limits">How much it may be used; null for any.</param>
 public sealed record WorkerDiskStatus(
     string Name,
     string Path,
@@ -28,4 +29,5 @@ public sealed record WorkerDiskStatus(
     int Connections,
     MirrorStatus? Mirror,
     Problem? Problem,
-    DiskStatistics? Statistics = null);
+    DiskStatistics? Statistics = null,
+    DiskLimitSpec? Limits = null);

@@ -12,6 +12,7 @@ internal static class VmCommands
         VmList.Create(shell, global),
         VmShow.Create(shell, global),
         VmTop.Create(shell, global),
+        VmLimit.Create(shell, global),
         VmPower.CreateStart(shell, global),
         VmPower.CreateStop(shell, global),
         VmRemove.Create(shell, global),

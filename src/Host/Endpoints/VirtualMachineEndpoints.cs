@@ -1,3 +1,4 @@
+using Godwit.Api.Disks;
 using Godwit.Api.Jobs;
 using Godwit.Api.VirtualMachines;
 using Godwit.ControlPlane.Migrations;
@@ -23,6 +24,9 @@ internal static class VirtualMachineEndpoints
         vms.MapPost("/{name}/start", (string name, VirtualMachineOperations operations, CancellationToken token) => operations.StartAsync(name, token))
             .WithSummary("Starts a VM; answers when its processors run.");
         vms.MapPost("/{name}/stop", StopAsync).WithSummary("Shuts a VM down or turns it off; answers when it is off.");
+        vms.MapPut("/{name}/disks/{disk}/limits", (string name, string disk, DiskLimitSpec limits, DiskLimiting limiting, CancellationToken token) =>
+                limiting.SetAsync(name, disk, limits, token))
+            .WithSummary("Limits how much a disk of a running VM may be used; holds at once. Without a field there is no such limit.");
         vms.MapPost("/{name}/storage-moves", MoveAsync).WithSummary("Moves disks while the VM runs; with dryRun only checks and plans.");
     }
 

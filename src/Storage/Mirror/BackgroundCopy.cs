@@ -1,3 +1,4 @@
+using Godwit.Storage.Limits;
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
@@ -21,7 +22,7 @@ public sealed class BackgroundCopy
     private const int PageLength = 4096;
 
     private readonly MirrorDisk _mirror;
-    private readonly BandwidthLimit _limit;
+    private readonly RateLimit _limit;
     private readonly TimeProvider _time;
     private readonly MirrorCondition _condition;
     private readonly DirtyBitmap _bitmap;
@@ -43,7 +44,7 @@ public sealed class BackgroundCopy
     /// <param name="mirror">The mirror to work for; stays the caller's.</param>
     /// <param name="limit">The rate to stay below; may be changed and shared.</param>
     /// <param name="time">The clock.</param>
-    public BackgroundCopy(MirrorDisk mirror, BandwidthLimit limit, TimeProvider time)
+    public BackgroundCopy(MirrorDisk mirror, RateLimit limit, TimeProvider time)
     {
         _mirror = mirror;
         _limit = limit;

@@ -1,5 +1,6 @@
 using Godwit.Api;
 using Godwit.Storage;
+using Godwit.Storage.Limits;
 using Godwit.Storage.Mirror;
 using Godwit.Worker.Control;
 using Godwit.Worker.Logging;
@@ -10,7 +11,7 @@ namespace Godwit.Worker.Mirrors;
 internal sealed class RunningMirror : IAsyncDisposable
 {
     private readonly BackgroundCopy _copy;
-    private readonly BandwidthLimit _limit;
+    private readonly RateLimit _limit;
     private readonly DirtyBitmap _bitmap;
     private readonly CancellationTokenSource _stop = new();
     private Task _copying = Task.CompletedTask;
@@ -27,7 +28,7 @@ internal sealed class RunningMirror : IAsyncDisposable
         Target = target;
         _bitmap = bitmap;
         Device = new MirrorDisk(source, target, bitmap, time);
-        _limit = new BandwidthLimit(bytesPerSecond, time);
+        _limit = new RateLimit(bytesPerSecond, time);
         _copy = new BackgroundCopy(Device, _limit, time);
     }
 
@@ -57,7 +58,7 @@ internal sealed class RunningMirror : IAsyncDisposable
     internal void Start(EventLog log, string name) => _copying = CopyAsync(log, name);
 
     /// <summary>Changes the copy's rate limit.</summary>
-    internal void Limit(long? bytesPerSecond) => _limit.BytesPerSecond = bytesPerSecond;
+    internal void Limit(long? bytesPerSecond) => _limit.PerSecond = bytesPerSecond;
 
     /// <summary>Ends the copy; returns once it does not touch either side any more.</summary>
     internal async Task StopAsync()

@@ -5,6 +5,7 @@ using Godwit.Nbd;
 using Godwit.Storage.Chains;
 using Godwit.Storage.Decorators;
 using Godwit.Storage.Formats;
+using Godwit.Storage.Limits;
 using Godwit.Storage.Metrics;
 using Godwit.Storage.Mirror;
 using Godwit.Worker.Control;
@@ -23,6 +24,7 @@ internal sealed class ServedDisk : IDisposable
     private volatile NbdExport? _export;
     private DiskMirroring? _mirroring;
     private SwitchableDisk? _device;
+    private ThrottledDisk? _throttle;
     private DiskCounters? _counters;
     private DiskFormat _format;
     private bool _closed;
@@ -75,6 +77,18 @@ internal sealed class ServedDisk : IDisposable
         return true;
     });
 
+    /// <summary>Limits how much the disk may be used; recorded first, so that the next worker knows.</summary>
+    /// <exception cref="GodwitException"><see cref="ErrorCode.InvalidRequest"/>: a limit is not above zero.</exception>
+    internal Task LimitAsync(DiskLimitSpec limits) => ExclusiveAsync(() =>
+    {
+        if (limits.RequestsPerSecond is <= 0 || limits.BytesPerSecond is <= 0)
+            throw new GodwitException(ErrorCode.InvalidRequest, "a limit is above zero", "leave it out for no limit");
+        _context.Config.Update(Name, entry => entry with { Limits = limits == new DiskLimitSpec() ? null : limits });
+        if (_throttle is not null)
+            _throttle.Limits = LimitsOf(limits);
+        return Task.FromResult(true);
+    });
+
     /// <summary>Looks after a mirror; called about every second.</summary>
     internal Task CheckMirrorAsync() => ExclusiveAsync(async () =>
     {
@@ -97,7 +111,8 @@ internal sealed class ServedDisk : IDisposable
             _export?.Connections ?? 0,
             _mirroring?.Status() ?? MirrorReport.Of(entry.Mirror, null, null),
             _problem,
-            _counters is { } counters ? Statistics.Of(counters) : null);
+            _counters is { } counters ? Statistics.Of(counters) : null,
+            entry.Limits);
     }
 
     /// <summary>Flushes and closes everything. The server has ended: no request comes any more.</summary>
@@ -141,9 +156,12 @@ internal sealed class ServedDisk : IDisposable
 
         (_format, _device, _mirroring) = (image.Format.ToApi(), device, mirroring);
         _counters = new DiskCounters();
-        _export = new NbdExport(Name, new MeteredDisk(device, _counters));
+        _throttle = new ThrottledDisk(device, _context.Time) { Limits = LimitsOf(_context.Entry.Limits) };
+        _export = new NbdExport(Name, new MeteredDisk(_throttle, _counters));
         _context.Log.Note($"{Name} is served from {disk.Path} ({_format}, {device.Length} bytes)");
     }
+
+    private static DiskLimits LimitsOf(DiskLimitSpec? limits) => new(limits?.RequestsPerSecond, limits?.BytesPerSecond);
 
     /// <summary>Records what was found: from now on a guest that writes another format's header into its raw disk changes nothing.</summary>
     private void Keep(ImageFormat found) =>

@@ -114,6 +114,9 @@ internal sealed class WorkerProcess : IDisposable
             case ForgetMirror forget:
                 await _disks.Find(forget.Disk).MirrorAsync(mirror => mirror.ForgetAsync(forget)).ConfigureAwait(false);
                 break;
+            case LimitDisk limit:
+                await _disks.Find(limit.Disk).LimitAsync(limit.Limits).ConfigureAwait(false);
+                break;
             case StopWorker:
                 return await HandleStopAsync().ConfigureAwait(false);
             default:

@@ -114,6 +114,9 @@ internal sealed class FakeWorkers(FakeFolders folders) : IDiskWorkers
             case GetStatus:
                 worker.Disks.ForEach(Advance);
                 break;
+            case LimitDisk limit:
+                worker.Disk(limit.Disk).Limits = limit.Limits;
+                break;
             case StartMirror start:
                 StartMirror(worker.Disk(start.Disk), start);
                 break;
@@ -228,8 +231,10 @@ internal sealed class FakeDisk(string name, string path)
 
     public Problem? Problem { get; set; }
 
+    public DiskLimitSpec? Limits { get; set; }
+
     public WorkerDiskStatus Status() => new(
-        Name, Path, DiskFormat.VhdxDynamic, 1 << 30, FakeWorkers.Allocated, 1, Mirror?.Status(), Problem, FakeWorkers.Statistics);
+        Name, Path, DiskFormat.VhdxDynamic, 1 << 30, FakeWorkers.Allocated, 1, Mirror?.Status(), Problem, FakeWorkers.Statistics, Limits);
 }
 
 internal sealed class FakeMirror(Guid job, string target, string unfinished)

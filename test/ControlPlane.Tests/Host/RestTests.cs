@@ -68,6 +68,23 @@ public sealed class RestTests
     }
 
     [Fact(Timeout = 30_000)]
+    public async Task A_disk_of_a_running_VM_is_limited()
+    {
+        await using var host = await RestHost.StartAsync();
+        await host.PostAsync("/v1/vms", Spec);
+        var disk = (await host.GetAsync("/v1/vms/web%201")).Body.GetProperty("disks")[0].GetProperty("name").GetString();
+        var path = $"/v1/vms/web%201/disks/{disk}/limits";
+        await host.RefusesAsync(HttpMethod.Put, path, """{"requestsPerSecond":5}""", 409, ErrorCode.WrongState);
+        await host.PostAsync("/v1/vms/web%201/start");
+        var (status, limits) = await host.SendAsync(HttpMethod.Put, path, """{"requestsPerSecond":5}""");
+        Assert.Equal((200, 5), (status, limits.GetProperty("requestsPerSecond").GetInt64()));
+        (status, limits) = await host.SendAsync(HttpMethod.Put, path, "{}");
+        Assert.Equal((200, "{}"), (status, limits.GetRawText()));
+        await host.RefusesAsync(HttpMethod.Put, "/v1/vms/web%201/disks/none/limits", "{}", 404, ErrorCode.NotFound);
+        await host.RefusesAsync(HttpMethod.Put, "/v1/vms/none/disks/none/limits", "{}", 404, ErrorCode.NotFound);
+    }
+
+    [Fact(Timeout = 30_000)]
     public async Task A_storage_move_is_planned_accepted_watched_and_listed()
     {
         await using var host = await RestHost.StartAsync();
@@ -188,7 +205,7 @@ public sealed class RestTests
             [
                 "DELETE /v1/vms/{name}", "GET /metrics", "GET /v1/host", "GET /v1/jobs", "GET /v1/jobs/{id}", "GET /v1/jobs/{id}/events",
                 "GET /v1/statistics", "GET /v1/vms", "GET /v1/vms/{name}", "POST /v1/jobs/{id}/cancel", "POST /v1/vms", "POST /v1/vms/{name}/start", "POST /v1/vms/{name}/stop",
-                "POST /v1/vms/{name}/storage-moves",
+                "POST /v1/vms/{name}/storage-moves", "PUT /v1/vms/{name}/disks/{disk}/limits",
             ],
             operations.Order(StringComparer.Ordinal));
     }

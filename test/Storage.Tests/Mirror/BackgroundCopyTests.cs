@@ -1,5 +1,6 @@
 using Godwit.Storage.Files;
 using Godwit.Storage.Formats.Raw;
+using Godwit.Storage.Limits;
 using Godwit.Storage.Mirror;
 using Godwit.Testing;
 using Godwit.Testing.Files;
@@ -41,7 +42,7 @@ public sealed class BackgroundCopyTests
         await using var to = RawDisk.Open(target);
         using var bitmap = DirtyBitmap.InMemory(from.Length);
         await using var mirror = new MirrorDisk(from, to, bitmap, TimeProvider.System);
-        var copy = new BackgroundCopy(mirror, new BandwidthLimit(null, TimeProvider.System), TimeProvider.System);
+        var copy = new BackgroundCopy(mirror, new RateLimit(null, TimeProvider.System), TimeProvider.System);
         using var stop = new CancellationTokenSource();
         var running = copy.RunAsync(stop.Token);
         while (mirror.State != MirrorDiskState.Verified)
@@ -178,7 +179,7 @@ public sealed class BackgroundCopyTests
         rig.Start();
         await Task.Delay(1000, None);
         Assert.InRange(rig.Copy.Progress.Copied, 64 << 10, (long)((4 << 20) * 1.3));
-        rig.Limit.BytesPerSecond = null;
+        rig.Limit.PerSecond = null;
         await rig.UntilAsync(MirrorDiskState.Verified).WaitAsync(TimeSpan.FromSeconds(10), None);
     }
 }

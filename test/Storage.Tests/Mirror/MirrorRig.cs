@@ -1,5 +1,6 @@
 using Godwit.Storage.Files;
 using Godwit.Storage.Formats.Raw;
+using Godwit.Storage.Limits;
 using Godwit.Storage.Mirror;
 using Godwit.Testing.Files;
 using Xunit;
@@ -21,7 +22,7 @@ internal sealed class MirrorRig : IAsyncDisposable
         Source = RawDisk.Open(setup.Plain ? source : SourceFile);
         Target = RawDisk.Open(setup.Plain ? target : TargetFile);
         Bitmap = bitmap;
-        Limit = new BandwidthLimit(setup.BytesPerSecond, setup.Time);
+        Limit = new RateLimit(setup.BytesPerSecond, setup.Time);
         Disk = new MirrorDisk(Source, Target, bitmap, setup.Time, setup.Options);
         Copy = new BackgroundCopy(Disk, Limit, setup.Time) { MostBytesPerChunk = setup.Chunk };
     }
@@ -36,7 +37,7 @@ internal sealed class MirrorRig : IAsyncDisposable
 
     public DirtyBitmap Bitmap { get; }
 
-    public BandwidthLimit Limit { get; }
+    public RateLimit Limit { get; }
 
     public MirrorDisk Disk { get; }
 

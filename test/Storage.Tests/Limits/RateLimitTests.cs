@@ -1,10 +1,10 @@
-using Godwit.Storage.Mirror;
+using Godwit.Storage.Limits;
 using Microsoft.Extensions.Time.Testing;
 using Xunit;
 
-namespace Godwit.Storage.Tests.Mirror;
+namespace Godwit.Storage.Tests.Limits;
 
-public sealed class BandwidthLimitTests
+public sealed class RateLimitTests
 {
     private static readonly CancellationToken None = CancellationToken.None;
     private readonly FakeTimeProvider _time = new();
@@ -15,7 +15,7 @@ public sealed class BandwidthLimitTests
     [InlineData(3L << 30)]
     public void Any_five_seconds_stay_within_five_percent_of_the_rate(long rate)
     {
-        var limit = new BandwidthLimit(rate, _time);
+        var limit = new RateLimit(rate, _time);
         var seconds = new List<double>();
         var start = _time.GetUtcNow();
         while (_time.GetUtcNow() - start < TimeSpan.FromSeconds(25))
@@ -35,11 +35,11 @@ public sealed class BandwidthLimitTests
     [Fact]
     public void A_new_rate_holds_at_once_also_for_who_is_waiting()
     {
-        var limit = new BandwidthLimit(1000, _time);
+        var limit = new RateLimit(1000, _time);
         var waiting = limit.TakeAsync(1_000_000, None).AsTask();
         _time.Advance(TimeSpan.FromSeconds(5));
         Assert.False(waiting.IsCompleted);
-        limit.BytesPerSecond = null;
+        limit.PerSecond = null;
         _time.Advance(TimeSpan.FromSeconds(1));
         Assert.True(waiting.IsCompletedSuccessfully);
         Assert.True(limit.TakeAsync(1L << 40, None).IsCompletedSuccessfully);
@@ -48,7 +48,7 @@ public sealed class BandwidthLimitTests
     [Fact]
     public void Idle_time_is_not_saved_up()
     {
-        var limit = new BandwidthLimit(1000, _time);
+        var limit = new RateLimit(1000, _time);
         _time.Advance(TimeSpan.FromHours(1));
         Assert.True(limit.TakeAsync(100, None).IsCompletedSuccessfully);
         Assert.False(limit.TakeAsync(100, None).IsCompleted);
@@ -56,9 +56,9 @@ public sealed class BandwidthLimitTests
 
     [Fact]
     public void A_rate_of_zero_is_refused() =>
-        Assert.Throws<ArgumentOutOfRangeException>(() => new BandwidthLimit(0, _time));
+        Assert.Throws<ArgumentOutOfRangeException>(() => new RateLimit(0, _time));
 
-    private void Take(BandwidthLimit limit, long bytes)
+    private void Take(RateLimit limit, long bytes)
     {
         var taken = limit.TakeAsync(bytes, None);
         var task = taken.IsCompleted ? Task.CompletedTask : taken.AsTask();

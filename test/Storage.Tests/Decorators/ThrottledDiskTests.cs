@@ -1,0 +1,87 @@
+using Godwit.Storage.Decorators;
+using Godwit.Storage.Limits;
+using Godwit.Testing.Disks;
+using Microsoft.Extensions.Time.Testing;
+using Xunit;
+
+namespace Godwit.Storage.Tests.Decorators;
+
+public sealed class ThrottledDiskConformance : DiskConformance
+{
+    protected override ValueTask<DiskUnderTest> CreateAsync(long size) =>
+        new(new DiskUnderTest(new ThrottledDisk(new ReferenceDisk(size), TimeProvider.System)));
+}
+
+public sealed class LimitedDiskConformance : DiskConformance
+{
+    protected override string? AllocatesBecause => "a request that is held back is a task";
+
+    protected override ValueTask<DiskUnderTest> CreateAsync(long size) => new(new DiskUnderTest(
+        new ThrottledDisk(new ReferenceDisk(size), TimeProvider.System) { Limits = new DiskLimits(1_000_000, 1L << 40) }));
+}
+
+public sealed class ThrottledDiskTests
+{
+    private static readonly CancellationToken None = CancellationToken.None;
+    private readonly FakeTimeProvider _time = new();
+
+    [Theory]
+    [InlineData(100, null, 4096, 100)]
+    [InlineData(100, null, 65536, 12.5)]
+    [InlineData(null, 1_000_000, 10_000, 100)]
+    [InlineData(100, 100_000, 10_240, 9.77)]
+    public async Task A_second_sees_as_many_requests_as_the_limits_allow(int? requests, int? bytes, int length, double expected)
+    {
+        await using var disk = new ThrottledDisk(new ReferenceDisk(1 << 20), _time) { Limits = new DiskLimits(requests, bytes) };
+        var done = 0;
+        length = length / 512 * 512;
+        var guest = Task.Run(async () =>
+        {
+            while (_time.GetUtcNow() - _time.Start < TimeSpan.FromSeconds(20))
+            {
+                await disk.ReadAsync(0, new byte[length], None);
+                Interlocked.Increment(ref done);
+            }
+        });
+        while (!guest.IsCompleted)
+        {
+            _time.Advance(TimeSpan.FromMilliseconds(1));
+            await Task.Yield();
+        }
+
+        // The thread that reads may fall behind the clock by some milliseconds each time; it never runs ahead of it.
+        Assert.InRange(Volatile.Read(ref done) / 20.0, expected * 0.5, (expected * 1.05) + 1);
+    }
+
+    [Fact]
+    public async Task Limits_are_lifted_for_who_waits_and_flushes_never_wait()
+    {
+        await using var disk = new ThrottledDisk(new ReferenceDisk(1 << 20), _time) { Limits = new DiskLimits(1, null) };
+        var waiting = disk.WriteAsync(0, new byte[65536], WriteFlags.None, None).AsTask();
+        var another = disk.TrimAsync(0, 512, None).AsTask();
+        _time.Advance(TimeSpan.FromSeconds(2));
+        Assert.False(waiting.IsCompleted || another.IsCompleted);
+        Assert.True(disk.FlushAsync(None).IsCompletedSuccessfully);
+        disk.Limits = DiskLimits.None;
+        _time.Advance(TimeSpan.FromSeconds(1));
+        await waiting;
+        await another;
+        Assert.True(disk.ReadAsync(0, new byte[512], None).IsCompletedSuccessfully);
+    }
+
+    [Fact]
+    public async Task A_cancelled_wait_changes_nothing()
+    {
+        await using var disk = new ThrottledDisk(new ReferenceDisk(1 << 20), _time) { Limits = new DiskLimits(null, 1) };
+        using var cancel = new CancellationTokenSource();
+        var bytes = new byte[512];
+        Array.Fill(bytes, (byte)1);
+        var waiting = disk.WriteAsync(0, bytes, WriteFlags.None, cancel.Token).AsTask();
+        await cancel.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);
+        disk.Limits = DiskLimits.None;
+        var read = new byte[512];
+        await disk.ReadAsync(0, read, None);
+        Assert.Equal(new byte[512], read);
+    }
+}
