@@ -152,7 +152,7 @@ public sealed class NbdDevice : BlockDevice
     /// <inheritdoc/>
     protected override async ValueTask<Extent> GetExtentCoreAsync(long offset, long length, CancellationToken cancellationToken)
     {
-        if (_session.BaseAllocationId is null)
+        if (_session.Contexts.Allocation is null)
             return new Extent(offset, length, ExtentKind.Data);
         var count = Math.Min(length, MaxRange);
         var extent = await _connection.AskAsync(

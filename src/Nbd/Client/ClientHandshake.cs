@@ -7,7 +7,7 @@ using Godwit.Storage;
 
 namespace Godwit.Nbd.Client;
 
-/// <summary>The client's half of the fixed newstyle handshake: extended headers or structured replies, base:allocation, GO.</summary>
+/// <summary>The client's half of the fixed newstyle handshake: extended headers or structured replies, meta contexts, GO.</summary>
 /// <remarks>Everything a server sends is checked: lengths are limited and anything unexpected ends the attempt.</remarks>
 internal sealed class ClientHandshake(ClientStream stream, string exportName, NbdClientOptions options, EndPoint server)
 {
@@ -27,11 +27,11 @@ internal sealed class ClientHandshake(ClientStream stream, string exportName, Nb
         if (options.Tls is { } identity)
             await EncryptAsync(identity, cancellationToken).ConfigureAwait(false);
         var form = await ChooseFirstAsync(cancellationToken).ConfigureAwait(false);
-        uint? context = form == NbdHeaderForm.Simple ? null : await ChooseContextAsync(cancellationToken).ConfigureAwait(false);
+        var contexts = form == NbdHeaderForm.Simple ? new ClientContexts() : await ChooseContextsAsync(cancellationToken).ConfigureAwait(false);
         var refusal = await _options.AskAsync(NbdOption.Go, GoRequest(), TakeInformation, cancellationToken).ConfigureAwait(false);
         if (refusal is { } error)
             throw Refused(error.Type, error.Message);
-        return Conclude(form, context);
+        return Conclude(form, contexts);
     }
 
     private async ValueTask GreetAsync(CancellationToken cancellationToken)
@@ -94,17 +94,17 @@ internal sealed class ClientHandshake(ClientStream stream, string exportName, Nb
             : NbdHeaderForm.Simple;
     }
 
-    private async ValueTask<uint?> ChooseContextAsync(CancellationToken cancellationToken)
+    private async ValueTask<ClientContexts> ChooseContextsAsync(CancellationToken cancellationToken)
     {
-        uint? id = null;
-        await _options.AskAsync(NbdOption.SetMetaContext, ContextRequest(), TakeContext, cancellationToken).ConfigureAwait(false);
-        return id;
+        var contexts = new ClientContexts();
+        var refusal = await _options.AskAsync(
+            NbdOption.SetMetaContext, ClientContexts.Request(_name), Take, cancellationToken).ConfigureAwait(false);
+        return refusal is null ? contexts : new ClientContexts();
 
-        void TakeContext(NbdOptionReply type, byte[] data)
+        void Take(NbdOptionReply type, byte[] data)
         {
-            if (type != NbdOptionReply.MetaContext || data.Length < 4 || !data.AsSpan(4).SequenceEqual("base:allocation"u8))
+            if (!contexts.TryTake(type, data))
                 throw _options.Broken("the answer to SET_META_CONTEXT is not a context that was asked for");
-            id = BinaryPrimitives.ReadUInt32BigEndian(data);
         }
     }
 
@@ -130,7 +130,7 @@ internal sealed class ClientHandshake(ClientStream stream, string exportName, Nb
         }
     }
 
-    private ClientSession Conclude(NbdHeaderForm form, uint? context)
+    private ClientSession Conclude(NbdHeaderForm form, ClientContexts contexts)
     {
         if (_size < 0 || (_flags & NbdTransmissionFlags.HasFlags) == 0)
             throw _options.Broken("the server did not give the export's size and flags");
@@ -143,7 +143,7 @@ internal sealed class ClientHandshake(ClientStream stream, string exportName, Nb
         var sector = Math.Max(_minBlock, 512);
         var max = Math.Min(_maxPayload, NbdMagic.MaxPayload) & ~(sector - 1);
         return new ClientSession(
-            _size, _flags, (int)sector, (int)Math.Clamp(_preferredBlock, sector, 1 << 20), (int)max, form, context);
+            _size, _flags, (int)sector, (int)Math.Clamp(_preferredBlock, sector, 1 << 20), (int)max, form, contexts);
     }
 
     private byte[] GoRequest()
@@ -153,18 +153,6 @@ internal sealed class ClientHandshake(ClientStream stream, string exportName, Nb
         _name.CopyTo(request, 4);
         BinaryPrimitives.WriteUInt16BigEndian(request.AsSpan(4 + _name.Length), 1);
         BinaryPrimitives.WriteUInt16BigEndian(request.AsSpan(6 + _name.Length), (ushort)NbdInformation.BlockSize);
-        return request;
-    }
-
-    private byte[] ContextRequest()
-    {
-        var query = "base:allocation"u8;
-        var request = new byte[4 + _name.Length + 8 + query.Length];
-        BinaryPrimitives.WriteUInt32BigEndian(request, (uint)_name.Length);
-        _name.CopyTo(request, 4);
-        BinaryPrimitives.WriteUInt32BigEndian(request.AsSpan(4 + _name.Length), 1);
-        BinaryPrimitives.WriteUInt32BigEndian(request.AsSpan(8 + _name.Length), (uint)query.Length);
-        query.CopyTo(request.AsSpan(12 + _name.Length));
         return request;
     }
 

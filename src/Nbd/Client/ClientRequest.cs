@@ -48,6 +48,9 @@ internal sealed class ClientRequest(int slot, uint generation) : IValueTaskSourc
     /// <summary>First extent of a block status; null when none came.</summary>
     public Extent? Extent { get; set; }
 
+    /// <summary>First run of one layer of a block status; null when none came.</summary>
+    public (long Length, int Layer)? LayerRun { get; set; }
+
     /// <summary>The task of this use.</summary>
     public ValueTask Task => new(this, _outcome.Version);
 
@@ -61,6 +64,7 @@ internal sealed class ClientRequest(int slot, uint generation) : IValueTaskSourc
         Received = 0;
         Error = null;
         Extent = null;
+        LayerRun = null;
         LeaveReason = null;
         IsReceiving = IsAbandoned = false;
         IsActive = true;

@@ -9,9 +9,9 @@ namespace Godwit.Nbd.Client;
 /// <param name="PreferredBlock">Below it a write is dear, in bytes.</param>
 /// <param name="MaxPayload">Most bytes of one read or write.</param>
 /// <param name="Form">How requests and replies look.</param>
-/// <param name="BaseAllocationId">Number of the base:allocation context, or null when the server has none.</param>
+/// <param name="Contexts">Meta contexts the server has.</param>
 internal sealed record ClientSession(
-    long Size, NbdTransmissionFlags Flags, int MinBlock, int PreferredBlock, int MaxPayload, NbdHeaderForm Form, uint? BaseAllocationId)
+    long Size, NbdTransmissionFlags Flags, int MinBlock, int PreferredBlock, int MaxPayload, NbdHeaderForm Form, ClientContexts Contexts)
 {
     /// <summary>Reads are answered in chunks.</summary>
     public bool StructuredReplies { get; } = Form != NbdHeaderForm.Simple;

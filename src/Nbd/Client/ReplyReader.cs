@@ -114,11 +114,13 @@ internal sealed class ReplyReader(ClientStream stream, RequestTable table, Clien
         var missing = request.Header.Command switch
         {
             NbdCommand.Read => (ulong)request.Received != request.Header.Length,
-            NbdCommand.BlockStatus => request.Extent is null,
+            NbdCommand.BlockStatus => request.Extent is null || (session.Contexts.Layer is not null && request.LayerRun is null),
             _ => false,
         };
         if (missing && request.Error is null)
             throw Broken($"the reply to {request.Header.Command} ended before all of it had come");
+        if (request is { Extent: { } extent, LayerRun: { } run })
+            request.Extent = extent with { Length = Math.Min(extent.Length, run.Length), Layer = run.Layer };
         table.Complete(request);
     }
 
@@ -168,13 +170,16 @@ internal sealed class ReplyReader(ClientStream stream, RequestTable table, Clien
     {
         var data = new byte[length];
         await stream.ReadAsync(data, cancellationToken).ConfigureAwait(false);
-        if (BinaryPrimitives.ReadUInt32BigEndian(data) != session.BaseAllocationId || request.Extent is not null)
-            throw Broken("a block status of a context that was not asked for, or twice");
         var start = session.ExtendedHeaders ? 8 : 4;
         if (session.ExtendedHeaders && BinaryPrimitives.ReadUInt32BigEndian(data.AsSpan(4)) != (length - start) / 16)
             throw Broken("a block status whose number of extents does not fit its length");
-        request.Extent = StatusReply.FirstRun(data.AsSpan(start), request.Header, session.MinBlock)
-            ?? throw Broken("a block status with an empty extent");
+        var context = BinaryPrimitives.ReadUInt32BigEndian(data);
+        if (context == session.Contexts.Allocation && request.Extent is null)
+            request.Extent = StatusReply.FirstRun(data.AsSpan(start), request.Header, session.MinBlock) ?? throw Broken("a block status with an empty extent");
+        else if (context == session.Contexts.Layer && request.LayerRun is null)
+            request.LayerRun = StatusReply.FirstLayer(data.AsSpan(start), request.Header, session.MinBlock) ?? throw Broken("a run of no layer that can be");
+        else
+            throw Broken("a block status of a context that was not asked for, or twice");
     }
 
     private async ValueTask ReadErrorAsync(ClientRequest request, uint length, CancellationToken cancellationToken)

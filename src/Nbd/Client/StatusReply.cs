@@ -7,6 +7,8 @@ namespace Godwit.Nbd.Client;
 /// <summary>Turns descriptors of base:allocation into an extent of whole sectors.</summary>
 internal static class StatusReply
 {
+    private const int MaxLayer = 1 << 20;
+
     /// <summary>The run at the start of the range, cut to it. Null when a descriptor is empty.</summary>
     /// <param name="descriptors">At least one descriptor, 8 bytes each, or 16 with extended headers.</param>
     /// <param name="request">What was asked.</param>
@@ -36,6 +38,22 @@ internal static class StatusReply
         return kind == ExtentKind.Data || whole == 0
             ? new Extent((long)request.Offset, whole + sector, ExtentKind.Data)
             : new Extent((long)request.Offset, whole, kind);
+    }
+
+    /// <summary>The run of one layer at the start of the range, in whole sectors. Null when it is empty, or no layer has that
+    /// number.</summary>
+    /// <param name="descriptors">At least one descriptor.</param>
+    /// <param name="request">What was asked.</param>
+    /// <param name="sector">Sector size in bytes.</param>
+    public static (long Length, int Layer)? FirstLayer(ReadOnlySpan<byte> descriptors, in RequestHeader request, int sector)
+    {
+        var (length, layer) = request.Extended
+            ? (BinaryPrimitives.ReadUInt64BigEndian(descriptors), BinaryPrimitives.ReadUInt64BigEndian(descriptors[8..]))
+            : (BinaryPrimitives.ReadUInt32BigEndian(descriptors), BinaryPrimitives.ReadUInt32BigEndian(descriptors[4..]));
+        if (length == 0 || layer > MaxLayer)
+            return null;
+        var whole = (long)Math.Min(length, request.Length) & -(long)sector;
+        return (Math.Max(whole, sector), (int)layer);
     }
 
     private static (ulong Length, ExtentKind Kind) Take(ReadOnlySpan<byte> descriptor, bool extended) => extended

@@ -1,3 +1,4 @@
+using Godwit.Nbd.Protocol;
 using Godwit.Storage;
 using Godwit.Storage.Chains;
 using Godwit.Storage.Formats;
@@ -45,6 +46,25 @@ public sealed class LayerContextTests : IDisposable
             """;
         var result = await Tool.RunAsync("nbdsh", "-c", $"uri = '{server.Uri()}'", "-c", Script);
         Assert.Equal("done", result.Succeeded().Output.Trim());
+    }
+
+    [Theory(Timeout = 60_000)]
+    [InlineData(NbdHeaderForm.Extended)]
+    [InlineData(NbdHeaderForm.Structured)]
+    public async Task Our_client_sees_the_extents_of_the_disk_itself(object form)
+    {
+        await using var disk = await ChainAsync();
+        await using var server = new ServerUnderTest(disk);
+        await using var device = await server.OpenAsync("disk", new NbdClientOptions { BestForm = (NbdHeaderForm)form });
+        Assert.Equal(await ExtentsAsync(disk), await ExtentsAsync(device));
+    }
+
+    private static async Task<List<Extent>> ExtentsAsync(BlockDevice device)
+    {
+        var extents = new List<Extent>();
+        for (var at = 0L; at < device.Length; at = extents[^1].End)
+            extents.Add(await device.GetExtentAsync(at, device.Length - at, None));
+        return extents;
     }
 
     /// <summary>Base with data in block 2, its child in block 8, the leaf in block 4; nobody has the others.</summary>

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Sockets;
 
 namespace Godwit.Nbd.Tests.Nbd;
@@ -11,7 +12,7 @@ internal sealed class MutatingProxy : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _running;
 
-    public MutatingProxy(UnixDomainSocketEndPoint server, string path, int seed)
+    public MutatingProxy(EndPoint server, string path, int seed)
     {
         EndPoint = new UnixDomainSocketEndPoint(path);
         _listener.Bind(EndPoint);
@@ -29,12 +30,12 @@ internal sealed class MutatingProxy : IAsyncDisposable
         _stop.Dispose();
     }
 
-    private async Task RunAsync(UnixDomainSocketEndPoint server, Random random)
+    private async Task RunAsync(EndPoint server, Random random)
     {
         try
         {
             using var client = await _listener.AcceptAsync(_stop.Token);
-            using var honest = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            using var honest = new Socket(server.AddressFamily, SocketType.Stream, ProtocolType.Unspecified);
             await honest.ConnectAsync(server, _stop.Token);
             using var silence = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
             silence.CancelAfter(Silence);

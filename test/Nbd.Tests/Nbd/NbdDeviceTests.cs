@@ -75,8 +75,8 @@ public sealed class NbdDeviceTests(ITestOutputHelper output)
         var extent = await device.GetExtentAsync(4096, device.Length - 4096, None);
         var expected = (NbdHeaderForm)form switch
         {
-            NbdHeaderForm.Extended => new Extent(4096, (VastDisk.Size / 2) - 4096, ExtentKind.Hole),
-            NbdHeaderForm.Structured => new Extent(4096, 1 << 30, ExtentKind.Hole),
+            NbdHeaderForm.Extended => new Extent(4096, (VastDisk.Size / 2) - 4096, ExtentKind.Hole, Layer: 3),
+            NbdHeaderForm.Structured => new Extent(4096, 1 << 30, ExtentKind.Hole, Layer: 3),
             _ => new Extent(4096, VastDisk.Size - 4096, ExtentKind.Data),
         };
         Assert.Equal(expected, extent);
