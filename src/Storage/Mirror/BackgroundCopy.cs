@@ -1,7 +1,7 @@
-using Godwit.Storage.Limits;
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using Godwit.Storage.Limits;
 
 namespace Godwit.Storage.Mirror;
 

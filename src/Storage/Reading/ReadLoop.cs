@@ -18,7 +18,7 @@ public sealed class ReadLoop : IDisposable
     private const uint PollIn = 1;
 
     [ThreadStatic]
-    private static ReadLoop? s_current;
+    private static ReadLoop? _current;
 
     private readonly List<PendingFileRead> _reads = [];
     private readonly Stack<int> _spare = new();
@@ -36,11 +36,11 @@ public sealed class ReadLoop : IDisposable
     /// <summary>The kernel has no io_uring for this process: the thread pool reads.</summary>
     public bool UsesThreadPool => _hasTriedRing && _ring is null;
 
-    internal static ReadLoop? Current => s_current;
+    internal static ReadLoop? Current => _current;
 
     /// <summary>Makes the loop of this thread.</summary>
     /// <param name="mayUseRing">False lets the thread pool read.</param>
-    public static ReadLoop Enter(bool mayUseRing = true) => s_current = new ReadLoop(mayUseRing);
+    public static ReadLoop Enter(bool mayUseRing = true) => _current = new ReadLoop(mayUseRing);
 
     /// <summary>Waits until there is input, the other descriptor can be read, or reads have completed; completes them on this thread.</summary>
     /// <param name="wake">Descriptor that others write to, to end this.</param>
@@ -72,7 +72,7 @@ public sealed class ReadLoop : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        s_current = null;
+        _current = null;
         _ring?.Dispose();
         _ring = null;
     }
