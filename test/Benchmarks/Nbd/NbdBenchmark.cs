@@ -44,13 +44,16 @@ internal sealed class NbdBenchmark(string worker, string memory, string disk, Nb
     {
         using var temporary = new TempFolder(memory);
         var folder = temporary.Path;
+
+        // Not beside the files: the path of a socket has 107 bytes at most.
+        using var sockets = new TempFolder();
         Say($"making disks in {folder}");
         await BenchmarkImages.CreateAsync(worker, folder, size.WarmDisk, cancellationToken);
-        await using var godwit = await Servers.GodwitAsync(worker, Path.Combine(folder, "godwit"), false, Files("godwit"), cancellationToken);
+        await using var godwit = await Servers.GodwitAsync(worker, Path.Combine(sockets.Path, "godwit"), false, Files("godwit"), cancellationToken);
         await BenchmarkImages.FillServedAsync(folder, godwit.Socket, cancellationToken);
         await using var threads = await QemuAsync("threads");
         await using var ring = await QemuAsync("io_uring");
-        await using var nbdkit = await Servers.NbdkitAsync(Path.Combine(folder, "nbdkit.sock"), Path.Combine(folder, "nbdkit.raw"), cancellationToken);
+        await using var nbdkit = await Servers.NbdkitAsync(Path.Combine(sockets.Path, "nbdkit.sock"), Path.Combine(folder, "nbdkit.raw"), cancellationToken);
         var rounds = new LoadRounds(size, maxRequests: 2_000_000);
         foreach (var load in Load.All)
         {
@@ -64,7 +67,7 @@ internal sealed class NbdBenchmark(string worker, string memory, string disk, Nb
         _resident = godwit.ResidentBytes;
 
         Task<ServerProcess> QemuAsync(string aio) =>
-            Servers.QemuAsync($"qsd-{aio}", aio, Path.Combine(folder, $"qsd-{aio}.sock"), false, Files($"qsd-{aio}"), cancellationToken);
+            Servers.QemuAsync($"qsd-{aio}", aio, Path.Combine(sockets.Path, $"{aio}.sock"), false, Files($"qsd-{aio}"), cancellationToken);
         ServedFile[] Files(string name) =>
             [new("raw", "raw", Path.Combine(folder, $"{name}.raw")), new("vhdx", "vhdx", Path.Combine(folder, $"{name}.vhdx"))];
     }

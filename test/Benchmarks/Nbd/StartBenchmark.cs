@@ -3,13 +3,14 @@ using System.Globalization;
 using System.Net.Sockets;
 using System.Text;
 using Godwit.Benchmarks.Interop;
+using Godwit.Testing;
 using Godwit.Testing.Hosts;
 
 namespace Godwit.Benchmarks.Nbd;
 
 /// <summary>How long it takes from the start of a server until a client has its greeting, and what it takes of memory then.</summary>
 /// <param name="worker">The worker as it is shipped.</param>
-/// <param name="folder">Where disks and sockets are.</param>
+/// <param name="folder">Where the disks are.</param>
 /// <param name="size">How much is done.</param>
 internal sealed class StartBenchmark(string worker, string folder, NbdRunSize size)
 {
@@ -17,9 +18,13 @@ internal sealed class StartBenchmark(string worker, string folder, NbdRunSize si
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
     private static readonly string[] Names = ["godwit", "qemu-nbd", "nbdkit"];
     private int _starts;
+    private string _sockets = "";
 
     public async Task<List<StartMeasurement>> RunAsync(CancellationToken cancellationToken)
     {
+        // Not beside the disks: the path of a socket has 107 bytes at most.
+        using var sockets = new TempFolder();
+        _sockets = sockets.Path;
         foreach (var name in Names)
         {
             await using var file = File.Create(FileOf(name));
@@ -81,7 +86,7 @@ internal sealed class StartBenchmark(string worker, string folder, NbdRunSize si
     private (string Program, string[] Arguments, string Socket) Command(string name)
     {
         // A folder for each start: a socket that is left over would be taken for a new one.
-        var run = Directory.CreateDirectory(Path.Combine(folder, $"s{++_starts}")).FullName;
+        var run = Directory.CreateDirectory(Path.Combine(_sockets, $"s{++_starts}")).FullName;
         var socket = Path.Combine(run, "nbd.sock");
         return name switch
         {
