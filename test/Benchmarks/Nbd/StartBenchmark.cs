@@ -1,7 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
-using System.Net.Sockets;
-using System.Text;
 using Godwit.Benchmarks.Interop;
 using Godwit.Testing;
 using Godwit.Testing.Hosts;
@@ -15,7 +12,6 @@ namespace Godwit.Benchmarks.Nbd;
 internal sealed class StartBenchmark(string worker, string folder, NbdRunSize size)
 {
     private const long DiskBytes = 64 << 20;
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
     private static readonly string[] Names = ["godwit", "qemu-nbd", "nbdkit"];
     private int _starts;
     private string _sockets = "";
@@ -55,7 +51,7 @@ internal sealed class StartBenchmark(string worker, string folder, NbdRunSize si
         using var process = ChildProgram.Start(program, arguments, null, redirect: true);
         try
         {
-            Await(process, started, () => HasGreeted(socket), cancellationToken);
+            Await(process, started, () => Greeting.HasCome(socket), cancellationToken);
             return Stopwatch.GetElapsedTime(started).TotalMilliseconds;
         }
         finally
@@ -73,9 +69,9 @@ internal sealed class StartBenchmark(string worker, string folder, NbdRunSize si
         {
             Await(process, Stopwatch.GetTimestamp(), () => File.Exists(socket), cancellationToken);
             await Task.Delay(TimeSpan.FromSeconds(1), cancellationToken);
-            var idle = ResidentBytes(process.Id);
+            var idle = ProcessMemory.ResidentBytes(process.Id);
             (await ChildProgram.RunAsync("nbdinfo", ["--size", $"nbd+unix:///disk?socket={socket}"], null, cancellationToken)).Succeeded();
-            return (idle, ResidentBytes(process.Id));
+            return (idle, ProcessMemory.ResidentBytes(process.Id));
         }
         finally
         {
@@ -103,36 +99,10 @@ internal sealed class StartBenchmark(string worker, string folder, NbdRunSize si
         while (!done())
         {
             cancellationToken.ThrowIfCancellationRequested();
-            if (process.HasExited || Stopwatch.GetElapsedTime(started) > Patience)
+            if (process.HasExited || Stopwatch.GetElapsedTime(started) > Greeting.Patience)
                 throw new InvalidOperationException($"{process.StartInfo.FileName} does not serve");
             ShortPause.Take();
         }
-    }
-
-    private static bool HasGreeted(string path)
-    {
-        // A connect that fails costs an exception; most of the wait is for the file.
-        if (!File.Exists(path))
-            return false;
-        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { ReceiveTimeout = (int)Patience.TotalMilliseconds };
-        try
-        {
-            socket.Connect(new UnixDomainSocketEndPoint(path));
-            var greeting = new byte[18];
-            for (var got = 0; got < greeting.Length;)
-                got += socket.Receive(greeting, got, greeting.Length - got, SocketFlags.None) is > 0 and var more ? more : throw new InvalidDataException("no greeting");
-            return greeting.AsSpan().StartsWith("NBDMAGIC"u8) ? true : throw new InvalidDataException($"a greeting of {Encoding.ASCII.GetString(greeting)}");
-        }
-        catch (SocketException)
-        {
-            return false;
-        }
-    }
-
-    private static long ResidentBytes(int processId)
-    {
-        var line = File.ReadLines($"/proc/{processId}/status").First(line => line.StartsWith("VmRSS:", StringComparison.Ordinal));
-        return long.Parse(line["VmRSS:".Length..^"kB".Length], CultureInfo.InvariantCulture) * 1024;
     }
 
     private static async Task EndAsync(Process process)
