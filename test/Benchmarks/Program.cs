@@ -1,11 +1,13 @@
 using Godwit.Benchmarks.Demo;
 using Godwit.Benchmarks.Disk;
+using Godwit.Benchmarks.Mirror;
 using Godwit.Benchmarks.Nbd;
 
 return args.FirstOrDefault() switch
 {
     "disk" => await DiskVerb.RunAsync(args[1..]),
     "nbd" => await NbdVerb.RunAsync(args[1..]),
+    "mirror" => await MirrorVerb.RunAsync(args[1..]),
     "demo" => await DemoVerb.RunAsync(args[1..]),
     var other => Refuse(other),
 };
@@ -13,7 +15,7 @@ return args.FirstOrDefault() switch
 static int Refuse(string? verb)
 {
     Console.Error.WriteLine(verb is null
-        ? "godwit-bench: say what to run: disk, nbd or demo"
-        : $"godwit-bench: unknown benchmark '{verb}'; known: disk, nbd, demo");
+        ? "godwit-bench: say what to run: disk, nbd, mirror or demo"
+        : $"godwit-bench: unknown benchmark '{verb}'; known: disk, nbd, mirror, demo");
     return 64;
 }

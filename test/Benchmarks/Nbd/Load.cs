@@ -35,6 +35,9 @@ internal sealed partial record Load(string Name, string Format, int Bytes, int D
         new("fio_randread4k_d16", "raw", Kilobyte4, 16, false, Random: true),
     ];
 
+    /// <summary>Reads at random places that no page cache has.</summary>
+    public static Load Cold { get; } = new("cold_randread4k_d32", "raw", Kilobyte4, 32, false, Random: true);
+
     /// <summary>A number of requests that is quick on any server: to warm up, and to guess the rate from.</summary>
     public int TrialRequests => Bytes == Megabyte ? 150 : 4000;
 

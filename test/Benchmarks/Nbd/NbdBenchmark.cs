@@ -1,92 +1,96 @@
+using System.Globalization;
 using Godwit.Testing;
+using Godwit.Testing.Hosts;
 
 namespace Godwit.Benchmarks.Nbd;
 
-/// <summary>
-/// Our worker beside qemu-storage-daemon under the same loads, in turn (A B C A B C …), so that whatever else the machine
-/// does hits all alike.
-/// </summary>
-internal sealed class NbdBenchmark(string worker, string parent, double seconds)
+/// <summary>Our worker beside other servers under the same loads, in the same run.</summary>
+/// <param name="worker">The worker as it is shipped.</param>
+/// <param name="memory">Folder of the warm loads: best in memory.</param>
+/// <param name="disk">Folder of the cold loads and of the sparse disk: on a disk.</param>
+/// <param name="size">How much is done.</param>
+/// <param name="parts">Which parts.</param>
+internal sealed class NbdBenchmark(string worker, string memory, string disk, NbdRunSize size, IReadOnlySet<string> parts)
 {
-    private const int Rounds = 3;
-    private const int MaxRequests = 2_000_000;
+    /// <summary>The parts there are.</summary>
+    public static IReadOnlyList<string> Parts { get; } = ["warm", "cold", "start", "sparse"];
+
+    private readonly List<Measurement> _results = [];
+    private readonly List<string> _notes = [];
+    private double? _allocated;
+    private long? _resident;
 
     public async Task<NbdReport> RunAsync(CancellationToken cancellationToken)
     {
-        using var folder = new TempFolder(parent);
-        Say($"making disks in {folder.Path}");
-        await BenchmarkImages.CreateAsync(worker, folder.Path, cancellationToken);
-        await using var godwit = await ServerProcess.StartGodwitAsync(worker, folder.Path, cancellationToken);
-        await BenchmarkImages.FillAsync(folder.Path, godwit.Socket, cancellationToken);
-        await using var threads = await ServerProcess.StartQemuAsync("threads", folder.Path, cancellationToken);
-        await using var ring = await ServerProcess.StartQemuAsync("io_uring", folder.Path, cancellationToken);
-        var results = new List<Measurement>();
-        foreach (var load in Load.All)
-            results.AddRange(await MeasureAsync(load, [godwit, threads, ring], cancellationToken));
-        Say("counting allocations");
-        var allocated = await AllocationCount.RunAsync(folder.Path, cancellationToken);
+        if (parts.Contains("warm"))
+            await MeasureWarmAsync(cancellationToken);
+        if (parts.Contains("cold"))
+            await MeasureColdAsync(cancellationToken);
+        List<StartMeasurement> starts = [];
+        if (parts.Contains("start"))
+            starts = await InFolderAsync(memory, "start to greeting", folder => new StartBenchmark(worker, folder, size).RunAsync(cancellationToken));
+        List<CopyMeasurement> copies = [];
+        if (parts.Contains("sparse"))
+            copies = await InFolderAsync(disk, "sparse disk", folder => new SparseCopies(worker, folder, size).RunAsync(cancellationToken));
         return new NbdReport(
-            Ratios(results), allocated, results, godwit.ResidentBytes, parent, Environment.ProcessorCount, LoadAverage());
+            Ratio.All(_results), _allocated, _results, starts, copies, Goals.Of(_results, starts, copies), _notes, _resident, size.Rounds,
+            memory, disk, Environment.ProcessorCount, LoadAverage());
     }
 
-    private async Task<List<Measurement>> MeasureAsync(Load load, ServerProcess[] servers, CancellationToken cancellationToken)
+    /// <summary>Says what is being done; the result itself goes to the standard output.</summary>
+    public static void Say(string what) => Console.Error.WriteLine($"nbd: {what}");
+
+    private async Task MeasureWarmAsync(CancellationToken cancellationToken)
     {
-        Say(load.Name);
-        var requests = new int[servers.Length];
-        var rates = servers.Select(_ => new List<double>()).ToArray();
-        var costs = servers.Select(_ => new List<double>()).ToArray();
-        for (var i = 0; i < servers.Length; i++)
-        {
-            var trial = await load.RunAsync(servers[i].Socket, load.TrialRequests, cancellationToken);
-            requests[i] = (int)Math.Clamp(load.TrialRequests / trial.TotalSeconds * seconds, load.TrialRequests, MaxRequests);
-        }
+        using var temporary = new TempFolder(memory);
+        var folder = temporary.Path;
 
-        for (var round = 0; round < Rounds; round++)
-        {
-            for (var i = 0; i < servers.Length; i++)
-            {
-                var before = servers[i].ProcessorTime;
-                var time = await load.RunAsync(servers[i].Socket, requests[i], cancellationToken);
-                rates[i].Add(requests[i] / time.TotalSeconds);
-                costs[i].Add((servers[i].ProcessorTime - before).TotalMicroseconds / requests[i]);
-            }
-        }
-
-        return [.. servers.Select((server, i) => new Measurement(
-            load.Name, server.Name, load.Format, load.Random ? "fio" : "qemu-img bench", Median(rates[i]), Median(costs[i]), rates[i]))];
-    }
-
-    /// <summary>Ours divided by the better of QEMU's two ways: the one with more requests per second, or with less processor time.</summary>
-    private static Dictionary<string, double> Ratios(List<Measurement> results)
-    {
-        var ratios = new Dictionary<string, double>
-        {
-            ["read4k_d1_vs_qsd"] = Iops("read4k_d1"),
-            ["read4k_d16_vs_qsd"] = Iops("read4k_d16"),
-            ["read1m_vs_qsd"] = Iops("read1m_d16"),
-            ["write1m_vs_qsd"] = Iops("write1m_d16"),
-            ["cpu4k_d16_vs_qsd"] = Cpu("read4k_d16"),
-        };
+        // Not beside the files: the path of a socket has 107 bytes at most.
+        using var sockets = new TempFolder();
+        Say($"making disks in {folder}");
+        await BenchmarkImages.CreateAsync(worker, folder, size.WarmDisk, cancellationToken);
+        await using var godwit = await Servers.GodwitAsync(worker, Path.Combine(sockets.Path, "godwit"), false, Files("godwit"), cancellationToken);
+        await BenchmarkImages.FillServedAsync(folder, godwit.Socket, cancellationToken);
+        await using var threads = await QemuAsync("threads");
+        await using var ring = await QemuAsync("io_uring");
+        await using var nbdkit = await Servers.NbdkitAsync(Path.Combine(sockets.Path, "nbdkit.sock"), Path.Combine(folder, "nbdkit.raw"), cancellationToken);
+        var rounds = new LoadRounds(size, maxRequests: 2_000_000);
         foreach (var load in Load.All)
         {
-            ratios.TryAdd($"{load.Name}_vs_qsd", Iops(load.Name));
-            ratios.TryAdd($"cpu_{load.Name}_vs_qsd", Cpu(load.Name));
+            Say(load.Name);
+            ServerProcess[] servers = load.Format == "raw" ? [godwit, threads, ring, nbdkit] : [godwit, threads, ring];
+            _results.AddRange(await rounds.MeasureAsync(load, servers, cancellationToken));
         }
 
-        return ratios;
+        Say("counting allocations");
+        _allocated = await AllocationCount.RunAsync(folder, cancellationToken);
+        _resident = godwit.ResidentBytes;
 
-        double Iops(string name) => Round(Ours(name).Iops / Theirs(name).Max(result => result.Iops));
-        double Cpu(string name) => Round(Ours(name).CpuMicrosecondsPerRequest / Theirs(name).Min(result => result.CpuMicrosecondsPerRequest));
-        Measurement Ours(string name) => results.Single(result => result.Name == name && result.Server == "godwit");
-        IEnumerable<Measurement> Theirs(string name) => results.Where(result => result.Name == name && result.Server != "godwit");
+        Task<ServerProcess> QemuAsync(string aio) =>
+            Servers.QemuAsync($"qsd-{aio}", aio, Path.Combine(sockets.Path, $"{aio}.sock"), false, Files($"qsd-{aio}"), cancellationToken);
+        ServedFile[] Files(string name) =>
+            [new("raw", "raw", Path.Combine(folder, $"{name}.raw")), new("vhdx", "vhdx", Path.Combine(folder, $"{name}.vhdx"))];
     }
 
-    private static double Median(List<double> values) => values.Order().ElementAt(values.Count / 2);
+    private async Task MeasureColdAsync(CancellationToken cancellationToken)
+    {
+        var fileSystem = (await ChildProgram.RunAsync("df", ["--output=fstype", disk], null, cancellationToken)).Succeeded().Output.Split()[^2];
+        if (fileSystem is "tmpfs" or "ramfs")
+        {
+            _notes.Add($"Cold loads left out: {disk} is {fileSystem}, which has nothing but its page cache; give --folder a folder on a disk.");
+            return;
+        }
 
-    private static double Round(double ratio) => Math.Round(ratio, 3);
+        _notes.Add($"Cold loads on {fileSystem} in {disk}.");
+        _results.AddRange(await InFolderAsync(disk, Load.Cold.Name, folder => new ColdReads(worker, folder, size).RunAsync(cancellationToken)));
+    }
 
-    private static double LoadAverage() =>
-        double.Parse(File.ReadAllText("/proc/loadavg").Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture);
+    private static async Task<T> InFolderAsync<T>(string parent, string what, Func<string, Task<T>> run)
+    {
+        Say($"{what} in {parent}");
+        using var folder = new TempFolder(parent);
+        return await run(folder.Path);
+    }
 
-    private static void Say(string what) => Console.Error.WriteLine($"nbd: {what}");
+    private static double LoadAverage() => double.Parse(File.ReadAllText("/proc/loadavg").Split(' ')[0], CultureInfo.InvariantCulture);
 }

@@ -1,15 +1,11 @@
 using System.Diagnostics;
 using System.Net.Sockets;
-using System.Text.Json;
-using Godwit.Api;
-using Godwit.Api.Disks;
-using Godwit.Api.Workers;
 using Godwit.Benchmarks.Interop;
 using Godwit.Testing.Hosts;
 
 namespace Godwit.Benchmarks.Nbd;
 
-/// <summary>A server process that offers "raw" and "vhdx" on a unix socket.</summary>
+/// <summary>A server process on a unix socket.</summary>
 internal sealed class ServerProcess : IAsyncDisposable
 {
     private readonly Process _process;
@@ -21,7 +17,7 @@ internal sealed class ServerProcess : IAsyncDisposable
         _process = process;
     }
 
-    /// <summary>"godwit", "qsd-threads" or "qsd-io_uring".</summary>
+    /// <summary>"godwit", "qsd-threads", "qsd-io_uring" or "nbdkit".</summary>
     public string Name { get; }
 
     public string Socket { get; }
@@ -39,38 +35,6 @@ internal sealed class ServerProcess : IAsyncDisposable
         }
     }
 
-    /// <summary>The worker as it is shipped.</summary>
-    public static Task<ServerProcess> StartGodwitAsync(string worker, string folder, CancellationToken cancellationToken)
-    {
-        var config = Path.Combine(folder, "godwit");
-        Directory.CreateDirectory(config);
-        WorkerDiskConfig[] disks =
-        [
-            new(new WorkerDisk("raw", Path.Combine(folder, "godwit.raw"), DiskFormat.Raw)),
-            new(new WorkerDisk("vhdx", Path.Combine(folder, "godwit.vhdx"), DiskFormat.VhdxDynamic)),
-        ];
-        var json = JsonSerializer.SerializeToUtf8Bytes(new WorkerConfig(Guid.NewGuid(), disks), ApiJson.Default.WorkerConfig);
-        File.WriteAllBytes(Path.Combine(config, "worker.json"), json);
-        var process = ChildProgram.Start(worker, ["serve", "--config", config, "--run", config], null, redirect: true);
-        return ReadyAsync("godwit", Path.Combine(config, "nbd.sock"), process, cancellationToken);
-    }
-
-    /// <summary>QEMU's exporter; its own lock is off, because two of them would be in each other's way.</summary>
-    public static Task<ServerProcess> StartQemuAsync(string aio, string folder, CancellationToken cancellationToken)
-    {
-        var socket = Path.Combine(folder, $"qsd-{aio}.sock");
-        var process = ChildProgram.Start(
-            "qemu-storage-daemon",
-            [
-                .. Blocks("raw", aio, folder), .. Blocks("vhdx", aio, folder),
-                "--nbd-server", $"addr.type=unix,addr.path={socket}",
-                "--export", "nbd,id=raw,node-name=raw,name=raw,writable=on", "--export", "nbd,id=vhdx,node-name=vhdx,name=vhdx,writable=on",
-            ],
-            null,
-            redirect: true);
-        return ReadyAsync($"qsd-{aio}", socket, process, cancellationToken);
-    }
-
     /// <summary>Any server of a unix socket.</summary>
     public static Task<ServerProcess> StartAsync(
         string name, string program, IReadOnlyList<string> arguments, string socket, CancellationToken cancellationToken) =>
@@ -84,12 +48,6 @@ internal sealed class ServerProcess : IAsyncDisposable
         await _process.WaitForExitAsync();
         _process.Dispose();
     }
-
-    private static string[] Blocks(string format, string aio, string folder) =>
-    [
-        "--blockdev", $"file,node-name={format}-file,filename={Path.Combine(folder, $"qsd-{aio}.{format}")},aio={aio},locking=off",
-        "--blockdev", $"{format},node-name={format},file={format}-file",
-    ];
 
     private static async Task<ServerProcess> ReadyAsync(string name, string socket, Process process, CancellationToken cancellationToken)
     {
