@@ -1,8 +1,5 @@
-using System.Net.Sockets;
 using Godwit.Fuzz.Engine;
-using Godwit.Nbd;
 using Godwit.Nbd.Protocol;
-using Godwit.Testing;
 using Godwit.Testing.Files;
 
 namespace Godwit.Fuzz.Nbd;

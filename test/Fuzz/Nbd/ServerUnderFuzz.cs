@@ -15,6 +15,7 @@ internal sealed class ServerUnderFuzz
     private readonly ConcurrentQueue<string> _problems = new();
     private readonly NbdServer _server;
     private readonly Task _running;
+    private long _witnesses;
 
     public ServerUnderFuzz()
     {
@@ -79,7 +80,7 @@ internal sealed class ServerUnderFuzz
         {
             await using var device = await NbdDevice.ConnectAsync(EndPoint, "disk", limit.Token);
             var written = new byte[4096];
-            Random.Shared.NextBytes(written);
+            BitConverter.TryWriteBytes(written, ++_witnesses);
             await device.WriteAsync(8192, written, WriteFlags.None, limit.Token);
             var read = new byte[written.Length];
             await device.ReadAsync(8192, read, limit.Token);

@@ -1,7 +1,6 @@
 using Godwit.Api;
 using Godwit.Api.Workers;
 using Godwit.Storage;
-using Godwit.Testing.Hosts;
 using Xunit;
 
 namespace Godwit.Nbd.Tests.Worker;
