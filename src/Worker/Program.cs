@@ -4,6 +4,7 @@ using Godwit.Worker;
 using Godwit.Worker.Images;
 using Godwit.Worker.Interop;
 using Godwit.Worker.Logging;
+using Godwit.Worker.Sandbox;
 using Godwit.Worker.Serving;
 using Godwit.Worker.Supervision;
 
@@ -14,6 +15,8 @@ try
     {
         WorkerOptions.Supervise supervise => Supervise(supervise.Folders),
         WorkerOptions.Serve serve => await WorkerProcess.RunAsync(serve, TimeProvider.System).ConfigureAwait(false),
+        WorkerOptions.TrySandbox { Limits: { } limits } sandbox => SandboxTrial.Try(sandbox.Folders, limits, Console.Out),
+        WorkerOptions.TrySandbox sandbox => SandboxTrial.Run(sandbox.Folders),
         WorkerOptions.ImageDescribe image => await ImageCommand.DescribeAsync(image, Console.Out).ConfigureAwait(false),
         WorkerOptions.ImageCreate image => await ImageCommand.CreateAsync(image, Console.Out).ConfigureAwait(false),
         _ => Say(Console.Out, WorkerOptions.Usage, 0),

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Godwit.Api;
 using Godwit.Api.Disks;
+using Godwit.Worker.Sandbox;
 
 namespace Godwit.Worker;
 
@@ -12,6 +13,7 @@ internal abstract record WorkerOptions
 
           godwit-worker supervise --config DIR --run DIR     keep a worker running (what the host starts)
           godwit-worker serve --config DIR --run DIR         serve until stopped, without a supervisor
+          godwit-worker sandbox --config DIR --run DIR       try what a worker must not do, and tell what this kernel refuses
           godwit-worker image info PATH                      describe an image file, as one line of JSON
           godwit-worker image create PATH --size BYTES --format raw|vhdx|vhdx-fixed
 
@@ -32,7 +34,9 @@ internal abstract record WorkerOptions
                 words.TakeNumber("--nbd-descriptor"),
                 words.TakeNumber("--control-descriptor"),
                 words.TakeNumber("--supervisor"),
-                words.TakeNumber("--restarts") ?? 0),
+                words.TakeNumber("--restarts") ?? 0,
+                words.Limits()),
+            "sandbox" => new TrySandbox(words.Folders(), words.Limits()),
             "image" => Image(words),
             "--help" or "-h" or "help" => (WorkerOptions)new Help(),
             var other => throw Arguments.Wrong(other is null ? "no command given" : $"unknown command \"{other}\""),
@@ -69,7 +73,10 @@ internal abstract record WorkerOptions
     internal sealed record Supervise(WorkerFolders Folders) : WorkerOptions;
 
     internal sealed record Serve(
-        WorkerFolders Folders, int? NbdDescriptor, int? ControlDescriptor, int? Supervisor, int Restarts) : WorkerOptions;
+        WorkerFolders Folders, int? NbdDescriptor, int? ControlDescriptor, int? Supervisor, int Restarts, FolderLimits? Limits) : WorkerOptions;
+
+    /// <summary>With limits: the process that tries; without: the one that starts it.</summary>
+    internal sealed record TrySandbox(WorkerFolders Folders, FolderLimits? Limits) : WorkerOptions;
 
     internal sealed record ImageDescribe(string Path) : WorkerOptions;
 
@@ -112,6 +119,12 @@ internal abstract record WorkerOptions
             TakeLong(name) is not { } value ? null
             : value <= int.MaxValue ? (int)value
             : throw Wrong($"{name} is out of range");
+
+        private bool TakeFlag(string name) => _left.Remove(name);
+
+        internal FolderLimits? Limits() => TakeNumber("--landlock") is { } version
+            ? new FolderLimits(version, TakeFlag("--disks-anywhere"), Take("--unlimited-because"))
+            : null;
 
         internal WorkerFolders Folders() => new(
             Take("--config") ?? throw Wrong("--config is missing"), Take("--run") ?? throw Wrong("--run is missing"));

@@ -26,7 +26,8 @@ if (FuzzOptions.Parse(args) is not FuzzOptions options)
     return 64;
 }
 
-var targets = AllTargets.Create().Where(target => options.Target == "all" || options.Target == target.Name).ToList();
+var targets = AllTargets.Create().Where(target => options.Target == "all" || options.Target == target.Name
+    || target.Name.StartsWith(options.Target + "-", StringComparison.Ordinal)).ToList();
 if (targets.Count == 0)
 {
     Console.Error.WriteLine($"godwit-fuzz: no target '{options.Target}'; `godwit-fuzz list` names them");

@@ -7,7 +7,9 @@ namespace Godwit.Api.Workers;
 /// <param name="SupervisorProcessId">Its supervisor's process id, or null when it runs alone.</param>
 /// <param name="Restarts">How often the supervisor has started a worker again.</param>
 /// <param name="Disks">One entry per export.</param>
-public sealed record WorkerStatus(int ProcessId, int? SupervisorProcessId, int Restarts, IReadOnlyList<WorkerDiskStatus> Disks);
+/// <param name="Sandbox">What holds the worker; null from a worker older than that.</param>
+public sealed record WorkerStatus(
+    int ProcessId, int? SupervisorProcessId, int Restarts, IReadOnlyList<WorkerDiskStatus> Disks, WorkerSandbox? Sandbox = null);
 
 /// <summary>One disk of a worker.</summary>
 /// <param name="Name">Name of the export.</param>

@@ -6,6 +6,7 @@ using Godwit.Nbd;
 using Godwit.Worker.Control;
 using Godwit.Worker.Interop;
 using Godwit.Worker.Logging;
+using Godwit.Worker.Sandbox;
 
 namespace Godwit.Worker.Serving;
 
@@ -18,6 +19,7 @@ internal sealed class WorkerProcess : IDisposable
     private readonly TimeProvider _time;
     private readonly EventLog _log;
     private readonly DiskSet _disks;
+    private readonly WorkerSandbox _sandbox;
     private readonly CancellationTokenSource _stopNbd = new();
     private readonly CancellationTokenSource _stopControl = new();
     private readonly TaskCompletionSource _stopRequested = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -25,12 +27,13 @@ internal sealed class WorkerProcess : IDisposable
     private Task _serving = Task.CompletedTask;
     private Task<bool>? _stopping;
 
-    private WorkerProcess(WorkerOptions.Serve options, TimeProvider time, EventLog log, DiskSet disks)
+    private WorkerProcess(WorkerOptions.Serve options, TimeProvider time, EventLog log, DiskSet disks, WorkerSandbox sandbox)
     {
         _options = options;
         _time = time;
         _log = log;
         _disks = disks;
+        _sandbox = sandbox;
     }
 
     /// <summary>Runs until stopped.</summary>
@@ -44,13 +47,16 @@ internal sealed class WorkerProcess : IDisposable
         {
             if (!supervised)
                 folders.Prepare();
+            // Before the first await: the threads of the pool inherit it, and what lives already is the runtime's own.
+            var limits = options.Limits ?? FolderLimits.Apply(folders, ParentFoldersFile.Read(folders.ParentFoldersFile));
             using var only = await TakeLockAsync(folders.WorkerLock, time).ConfigureAwait(false);
             using var nbd = Listen(options.NbdDescriptor, folders.NbdSocket);
             using var control = Listen(options.ControlDescriptor, folders.ControlSocket);
             var config = WorkerConfigFile.Load(folders.ConfigFile);
             var parents = ParentFoldersFile.Load(folders.ParentFoldersFile);
             var bootId = (await File.ReadAllTextAsync("/proc/sys/kernel/random/boot_id").ConfigureAwait(false)).Trim();
-            using var worker = new WorkerProcess(options, time, log, new DiskSet(config, folders, parents, bootId, time, log));
+            var sandbox = WorkerConfinement.Complete(limits, log);
+            using var worker = new WorkerProcess(options, time, log, new DiskSet(config, folders, parents, bootId, time, log), sandbox);
             return await worker.ServeAsync(nbd, control).ConfigureAwait(false);
         }
         catch (GodwitException e)
@@ -172,7 +178,7 @@ internal sealed class WorkerProcess : IDisposable
     {
         // Once the supervisor is dead its number says nothing: someone else may have it.
         var supervisor = _options.Supervisor == LibC.ParentProcess() ? _options.Supervisor : null;
-        return new WorkerStatus(Environment.ProcessId, supervisor, _options.Restarts, _disks.Status());
+        return new WorkerStatus(Environment.ProcessId, supervisor, _options.Restarts, _disks.Status(), _sandbox);
     }
 
     private void Stop(PosixSignalContext context)

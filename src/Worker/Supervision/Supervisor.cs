@@ -1,7 +1,10 @@
 using System.Globalization;
 using Godwit.Api;
+using Godwit.Api.Workers;
 using Godwit.Worker.Interop;
 using Godwit.Worker.Logging;
+using Godwit.Worker.Sandbox;
+using Godwit.Worker.Serving;
 
 namespace Godwit.Worker.Supervision;
 
@@ -17,6 +20,7 @@ internal sealed class Supervisor : IDisposable
     private readonly TimeProvider _time;
     private readonly LockFile _lock;
     private readonly LogFile _logFile;
+    private readonly ParentFolders? _disks;
     private readonly RestartDelay _delay = new();
     private readonly ManualResetEventSlim _stop = new();
     private readonly Lock _gate = new();
@@ -38,6 +42,8 @@ internal sealed class Supervisor : IDisposable
             $"another supervisor (process {holder?.ProcessId.ToString(CultureInfo.InvariantCulture) ?? "unknown"}) runs for {folders.Config}",
             "use the worker that runs, or end it with its \"stop\" command");
         _logFile = new LogFile(folders.Log);
+        // Once, before there is a worker: one that has been taken over could write the file anew, for its successor.
+        _disks = ParentFoldersFile.Read(folders.ParentFoldersFile);
     }
 
     /// <summary>Binds both sockets, in front of a worker that may still run from before, then ends that one.</summary>
@@ -127,12 +133,12 @@ internal sealed class Supervisor : IDisposable
         var log = _logFile.Open();
         try
         {
-            return ChildProcess.Start(
+            return LimitedThread.Run(_folders, _disks, limits => ChildProcess.Start(
                 WorkerCommand.Program,
-                WorkerCommand.Serve(_folders, _nbd, _control, Environment.ProcessId, restarts),
+                WorkerCommand.Serve(_folders, _nbd, _control, Environment.ProcessId, restarts, limits),
                 WorkerCommand.Environment(),
                 [_nbd, _control],
-                log);
+                log));
         }
         finally
         {

@@ -1,5 +1,6 @@
 using System.Collections;
 using System.Globalization;
+using Godwit.Worker.Sandbox;
 
 namespace Godwit.Worker.Supervision;
 
@@ -10,13 +11,9 @@ internal static class WorkerCommand
     internal const string Program = "/proc/self/exe";
 
     /// <summary>The arguments, the program's name first.</summary>
-    internal static IReadOnlyList<string> Serve(WorkerFolders folders, int nbd, int control, int supervisor, int restarts)
+    internal static IReadOnlyList<string> Serve(WorkerFolders folders, int nbd, int control, int supervisor, int restarts, FolderLimits limits)
     {
-        List<string> arguments = ["godwit-worker"];
-        // Only in development: run as "dotnet godwit-worker.dll", the program is the runtime's host.
-        if (Path.GetFileName(System.Environment.ProcessPath) == "dotnet")
-            arguments.Add(Path.Combine(AppContext.BaseDirectory, "godwit-worker.dll"));
-        arguments.AddRange(["serve", "--config", folders.Config, "--run", folders.Run]);
+        var arguments = Start("serve", folders, limits);
         Add(arguments, "--nbd-descriptor", nbd);
         Add(arguments, "--control-descriptor", control);
         Add(arguments, "--supervisor", supervisor);
@@ -24,17 +21,37 @@ internal static class WorkerCommand
         return arguments;
     }
 
+    /// <summary>The arguments of a process that tries what a worker must not do.</summary>
+    internal static IReadOnlyList<string> TrySandbox(WorkerFolders folders, FolderLimits limits) => Start("sandbox", folders, limits);
+
     /// <summary>The few variables a worker may see: what started us may carry secrets in the others.</summary>
     internal static IReadOnlyList<string> Environment()
     {
         List<string> kept = [];
         foreach (DictionaryEntry entry in System.Environment.GetEnvironmentVariables())
         {
-            if (entry.Key is string name && (name is "PATH" or "HOME" or "TZ" or "LANG" || name.StartsWith("DOTNET_", StringComparison.Ordinal)))
+            if (entry.Key is string name && (name is "PATH" or "HOME" or "TZ" or "LANG" or KernelFeatures.Variable || name.StartsWith("DOTNET_", StringComparison.Ordinal)))
                 kept.Add($"{name}={entry.Value}");
         }
 
+        // Only in development, where the runtime would offer itself to debuggers through a socket in /tmp.
+        kept.Add("DOTNET_EnableDiagnostics=0");
         return kept;
+    }
+
+    private static List<string> Start(string command, WorkerFolders folders, FolderLimits limits)
+    {
+        List<string> arguments = ["godwit-worker"];
+        // Only in development: run as "dotnet godwit-worker.dll", the program is the runtime's host.
+        if (Path.GetFileName(System.Environment.ProcessPath) == "dotnet")
+            arguments.Add(Path.Combine(AppContext.BaseDirectory, "godwit-worker.dll"));
+        arguments.AddRange([command, "--config", folders.Config, "--run", folders.Run]);
+        Add(arguments, "--landlock", limits.Version);
+        if (limits.Everywhere)
+            arguments.Add("--disks-anywhere");
+        if (limits.Problem is { } problem)
+            arguments.AddRange(["--unlimited-because", problem]);
+        return arguments;
     }
 
     private static void Add(List<string> arguments, string name, int value)

@@ -1,9 +1,11 @@
+using System.Reflection;
+using Godwit.Nbd;
 using Godwit.Storage;
 using SharpFuzz;
 
 namespace Godwit.Fuzz.Engine;
 
-/// <summary>Makes a copy of this program whose storage library reports its branches. The product's own files stay as they are.</summary>
+/// <summary>Makes a copy of this program whose storage and NBD libraries report their branches. The product's own files stay as they are.</summary>
 internal static class Instrumentation
 {
     /// <summary>Copies the program into a folder and instruments the copy.</summary>
@@ -19,7 +21,10 @@ internal static class Instrumentation
         }
 
         // Checksums are nothing but a loop over many bytes: no news in it, and most of the time.
-        var library = Path.Combine(folder, typeof(BlockDevice).Assembly.GetName().Name + ".dll");
-        Fuzzer.Instrument(library, type => !type.EndsWith("Crc32C", StringComparison.Ordinal), Options.Value);
+        foreach (var assembly in (Assembly[])[typeof(BlockDevice).Assembly, typeof(NbdServer).Assembly])
+        {
+            var library = Path.Combine(folder, assembly.GetName().Name + ".dll");
+            Fuzzer.Instrument(library, type => !type.EndsWith("Crc32C", StringComparison.Ordinal), Options.Value);
+        }
     }
 }

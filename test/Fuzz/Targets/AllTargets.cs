@@ -1,4 +1,5 @@
 using Godwit.Fuzz.Engine;
+using Godwit.Fuzz.Nbd;
 
 namespace Godwit.Fuzz.Targets;
 
@@ -23,5 +24,7 @@ internal static class AllTargets
         new VhdRepairTarget(),
         new PartitionTarget(),
         new FileSystemTarget(),
+        new NbdServerTarget(),
+        new NbdClientTarget(),
     ];
 }

@@ -91,9 +91,13 @@ internal sealed class WorkerUnderTest : IAsyncDisposable
             [Program, "image", "create", path, "--size", size.ToString(CultureInfo.InvariantCulture), "--format", format], ct);
     }
 
-    public Process Supervise()
+    /// <summary>Says where disks may be, as a host does before it starts the supervisor.</summary>
+    public void AllowOnly(params string[] roots) => System.IO.File.WriteAllBytes(
+        Path.Combine(Config, "folders.json"), JsonSerializer.SerializeToUtf8Bytes(new ParentFolders(roots, []), ApiJson.Default.ParentFolders));
+
+    public Process Supervise(IReadOnlyDictionary<string, string>? environment = null)
     {
-        var process = ChildProgram.Start(Program, ["supervise", "--config", Config, "--run", Run], null, redirect: true);
+        var process = ChildProgram.Start(Program, ["supervise", "--config", Config, "--run", Run], environment, redirect: true);
         _supervisors.Add(process);
         return process;
     }

@@ -1,0 +1,50 @@
+using Godwit.Api;
+using Godwit.Api.Workers;
+
+namespace Godwit.Worker.Sandbox;
+
+/// <summary>How far landlock holds a worker.</summary>
+/// <param name="Version">The version of landlock in force, 0 for none.</param>
+/// <param name="Everywhere">Disks may be anywhere, so files are not limited to folders.</param>
+/// <param name="Problem">Why it could not be put in force, where the kernel has it.</param>
+internal sealed record FolderLimits(int Version, bool Everywhere, string? Problem = null)
+{
+    /// <summary>Limits the calling thread and whatever it starts from now on.</summary>
+    /// <param name="folders">The worker's own folders.</param>
+    /// <param name="disks">Where disks may be.</param>
+    internal static FolderLimits Apply(WorkerFolders folders, ParentFolders? disks)
+    {
+        var everywhere = disks is not { Roots.Count: > 0 };
+        var version = Landlock.Version();
+        if (version == 0)
+            return new FolderLimits(0, everywhere);
+        try
+        {
+            Landlock.Restrict(version, WorkerPlaces.Of(folders, disks), everywhere);
+            return new FolderLimits(version, everywhere);
+        }
+        catch (GodwitException e)
+        {
+            return new FolderLimits(0, everywhere, e.Problem.Title);
+        }
+    }
+
+    /// <summary>What is missing of the limits there should be.</summary>
+    internal IEnumerable<string> Gaps()
+    {
+        if (Version == 0)
+        {
+            yield return Problem ?? "the kernel has no landlock: the worker reaches every file its user reaches";
+            yield break;
+        }
+
+        if (Everywhere)
+            yield return "the host allows disks in every folder (--allow-root narrows that): files are not limited to folders";
+        if (Version < 3 && !Everywhere)
+            yield return $"landlock {Version} does not cover cutting a file short, which the kernel allows everywhere";
+        if (Version < 5)
+            yield return $"landlock {Version} does not cover requests to devices; the system call filter does";
+        if (Version < 6)
+            yield return $"landlock {Version} does not cover signals; the system call filter does";
+    }
+}
