@@ -67,7 +67,11 @@ internal sealed class QemuMirror : IMirroredServer
         await DoAsync("blockdev-add", node, cancellationToken);
         JsonObject mirror = new()
         {
-            ["job-id"] = Job, ["device"] = "disk", ["target"] = TargetNode, ["sync"] = "full", ["copy-mode"] = "write-blocking",
+            ["job-id"] = Job,
+            ["device"] = "disk",
+            ["target"] = TargetNode,
+            ["sync"] = "full",
+            ["copy-mode"] = "write-blocking",
         };
         await DoAsync("blockdev-mirror", mirror, cancellationToken);
         return _target;

@@ -30,6 +30,13 @@ internal sealed record NbdRunSize
     /// <summary>Everything once in a few seconds: that it works, not how quick it is.</summary>
     public static NbdRunSize Small { get; } = new()
     {
-        Rounds = 1, Seconds = 0.02, TrialDivisor = 20, WarmDisk = 32, ColdDisk = 32, Starts = 3, SparseDisk = 512, SparseData = 8,
+        Rounds = 1,
+        Seconds = 0.02,
+        TrialDivisor = 20,
+        WarmDisk = 32,
+        ColdDisk = 32,
+        Starts = 3,
+        SparseDisk = 512,
+        SparseData = 8,
     };
 }
