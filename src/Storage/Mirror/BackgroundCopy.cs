@@ -1,6 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
+using Godwit.Storage.Files;
 using Godwit.Storage.Limits;
 
 namespace Godwit.Storage.Mirror;
@@ -19,7 +19,6 @@ namespace Godwit.Storage.Mirror;
 public sealed class BackgroundCopy
 {
     private const int LongestChunk = 1 << 20;
-    private const int PageLength = 4096;
 
     private readonly MirrorDisk _mirror;
     private readonly RateLimit _limit;
@@ -54,10 +53,10 @@ public sealed class BackgroundCopy
         _unverified = DirtyBitmap.InMemory(mirror.Length);
         _lease = new ChunkLease(mirror);
         var source = new MirrorSource(mirror.Source);
-        var first = Page(LongestChunk);
+        var first = AlignedMemory.Allocate(LongestChunk);
         _holes = new HoleScan(mirror, source, _lease);
         _copier = new ChunkCopier(mirror, source, _lease, first);
-        _comparer = new ChunkComparer(mirror, source, _lease, first, Page(LongestChunk));
+        _comparer = new ChunkComparer(mirror, source, _lease, first, AlignedMemory.Allocate(LongestChunk));
     }
 
     /// <summary>The most bytes under one lock, so that tests see many chunks on a small disk.</summary>
@@ -90,14 +89,6 @@ public sealed class BackgroundCopy
         {
             _lease.Dispose();
         }
-    }
-
-    private static Memory<byte> Page(int length)
-    {
-        // Pinned and on a page boundary, for direct I/O.
-        var array = GC.AllocateUninitializedArray<byte>(length + PageLength, pinned: true);
-        var address = Marshal.UnsafeAddrOfPinnedArrayElement(array, 0);
-        return array.AsMemory((int)(PageLength - (address % PageLength)), length);
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]

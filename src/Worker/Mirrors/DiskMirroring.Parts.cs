@@ -1,6 +1,7 @@
 using Godwit.Api;
 using Godwit.Api.Workers;
 using Godwit.Storage;
+using Godwit.Storage.Chains;
 using Godwit.Storage.Formats;
 using Godwit.Storage.Mirror;
 using Godwit.Worker.Interop;
@@ -94,8 +95,9 @@ internal sealed partial class DiskMirroring
         BlockDevice target;
         try
         {
-            target = await DiskImage.OpenAsync(
-                mirror.UnfinishedPath, _sourceImage.Format, readOnly: false, cancellationToken).ConfigureAwait(false);
+            // Else the copy would push what other disks have in the page cache out of it.
+            var options = new ChainOptions { Format = _sourceImage.Format, BypassCache = true };
+            target = (await DiskChain.OpenAsync(mirror.UnfinishedPath, options, cancellationToken).ConfigureAwait(false)).Device;
         }
         catch
         {

@@ -1,8 +1,8 @@
 using System.Diagnostics;
-using System.Globalization;
 using Godwit.Storage.Files;
 using Godwit.Storage.Tests.Interop;
 using Godwit.Testing;
+using Godwit.Testing.Files;
 using Godwit.Testing.Hosts;
 using Microsoft.Win32.SafeHandles;
 using Xunit;
@@ -33,8 +33,7 @@ public sealed class LocalFileTests : IDisposable
     {
         var path = _folder.File("a");
         var file = LocalFile.Create(path);
-        var descriptor = Directory.GetFiles("/proc/self/fd").Single(link => File.ResolveLinkTarget(link, false)?.FullName == path);
-        using var copy = new SafeFileHandle(LibC.Duplicate(int.Parse(Path.GetFileName(descriptor), CultureInfo.InvariantCulture)), true);
+        using var copy = new SafeFileHandle(LibC.Duplicate(OpenDescriptors.Of(path).Single()), true);
         Assert.False(copy.IsInvalid);
         await file.DisposeAsync();
         await LocalFile.Open(path, readOnly: false).DisposeAsync();

@@ -1,5 +1,6 @@
 using Godwit.Storage.Files;
 using Godwit.Testing;
+using Godwit.Testing.Files;
 using Godwit.Testing.Hosts;
 using Xunit;
 
@@ -17,7 +18,7 @@ public sealed class UncachedWriteTests : IDisposable
     public async Task Large_aligned_writes_stay_out_of_the_page_cache_and_small_ones_do_not()
     {
         await using var file = await OpenAsync(_folder.File("a"));
-        Assert.SkipUnless(Openings(file.Path) == 2, "the temporary folder's file system cannot bypass the page cache");
+        Assert.SkipUnless(OpenDescriptors.Of(file.Path).Count == 2, "the temporary folder's file system cannot bypass the page cache");
         await file.SetLengthAsync(16 * MiB, None);
         var large = Random(8 * MiB);
         await file.WriteAsync(0, large, None);
@@ -69,7 +70,7 @@ public sealed class UncachedWriteTests : IDisposable
         try
         {
             await using var file = await OpenAsync(folder.File("a"));
-            Assert.Equal(2, Openings(file.Path));
+            Assert.Equal(2, OpenDescriptors.Of(file.Path).Count);
             await file.SetLengthAsync(64 * MiB, None);
             var error = await Assert.ThrowsAsync<StorageException>(async () =>
             {
@@ -96,9 +97,6 @@ public sealed class UncachedWriteTests : IDisposable
         new Random(length).NextBytes(bytes.Span);
         return bytes;
     }
-
-    private static int Openings(string path) =>
-        Directory.GetFiles("/proc/self/fd").Count(link => File.ResolveLinkTarget(link, returnFinalTarget: false)?.FullName == path);
 
     private static async Task<long> CachedPagesAsync(string path)
     {
