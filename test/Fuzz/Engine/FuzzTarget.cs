@@ -16,6 +16,9 @@ internal abstract class FuzzTarget
     /// <summary>The seed corpus: images this program's own code makes.</summary>
     public IReadOnlyList<FuzzImage> Images => _images ??= CreateImagesAsync().AsTask().GetAwaiter().GetResult();
 
+    /// <summary>Others allocate memory in this process too, so what an input took cannot be told.</summary>
+    public bool SharesProcess { get; set; }
+
     /// <summary>Runs one input.</summary>
     /// <exception cref="FuzzFinding">Something did not hold.</exception>
     public async ValueTask RunAsync(FuzzInput input, Signals signals)
