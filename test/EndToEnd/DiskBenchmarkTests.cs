@@ -29,7 +29,7 @@ public sealed class DiskBenchmarkTests
         {
             Assert.InRange(result.GetProperty("seconds").GetDouble(), 0.0005, 100);
             if (result.GetProperty("program").GetString() == "godwit")
-                Assert.InRange(result.GetProperty("peakBytes").GetInt64(), 1 << 20, 64 << 20);
+                Assert.InRange(result.GetProperty("peakBytes").GetInt64(), 1, 64 << 20);
         }
 
         foreach (var load in root.GetProperty("newBlocks").EnumerateArray().Where(load => load.GetProperty("server").GetString() == "godwit"))

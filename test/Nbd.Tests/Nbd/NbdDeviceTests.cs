@@ -182,6 +182,10 @@ public sealed class NbdDeviceTests(ITestOutputHelper output)
         var devices = new List<NbdDevice>();
         for (var i = 0; i < 16; i++)
             devices.Add(await server.OpenAsync());
+
+        // A connection is counted just after its client has the answer.
+        for (var wait = 0; wait < 200 && server.Exports[0].Connections < 16; wait++)
+            await Task.Delay(10);
         Assert.Equal(16, server.Exports[0].Connections);
         await Task.WhenAll(devices.Select((device, number) => Task.Run(async () =>
         {
