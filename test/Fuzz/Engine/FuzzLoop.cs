@@ -22,6 +22,9 @@ internal sealed class FuzzLoop(FuzzTarget target, int seed, FindingFolder findin
     private readonly FuzzCorpus _corpus = new(new Random(seed));
     private TimeSpan _slowest;
 
+    /// <summary>The same seed, corpus and build give the same run: how long an input takes is not looked at.</summary>
+    public bool IsRepeatable { get; init; }
+
     /// <summary>Inputs that showed something new, in the order they were found.</summary>
     public IReadOnlyList<FuzzInput> Corpus => _corpus.Inputs;
 
@@ -76,7 +79,7 @@ internal sealed class FuzzLoop(FuzzTarget target, int seed, FindingFolder findin
         var cost = watch.Elapsed;
         watchdog.Stop();
         if (_map.Learn() || always)
-            _corpus.Add(input, cost);
+            _corpus.Add(input, IsRepeatable ? TimeSpan.Zero : cost);
         if (finding is null || !findings.IsNew(finding))
             return;
         var smallest = await ShrinkAsync(input, finding.Shape);

@@ -20,7 +20,7 @@ public sealed class NbdFuzzTests(ITestOutputHelper output)
         using var folder = new TempFolder();
         var target = AllTargets.Create().Single(target => target.Name == name);
         target.SharesProcess = true;
-        var loop = new FuzzLoop(target, seed: 1, new FindingFolder(folder.Path, name));
+        var loop = new FuzzLoop(target, seed: 1, new FindingFolder(folder.Path, name)) { IsRepeatable = true };
         var result = await loop.RunAsync([], Executions, Limit, TestContext.Current.SendDiagnosticMessage);
         output.WriteLine($"{result.Executions} executions in {result.Elapsed}, {result.Corpus} inputs, slowest {result.Slowest}");
         Assert.Empty(result.Findings);

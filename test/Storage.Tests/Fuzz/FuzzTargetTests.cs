@@ -20,7 +20,7 @@ public sealed class FuzzTargetTests
     {
         CoverageMap.Attach();
         using var folder = new TempFolder();
-        var loop = new FuzzLoop(Find(name), seed: 1, new FindingFolder(folder.Path, name));
+        var loop = new FuzzLoop(Find(name), seed: 1, new FindingFolder(folder.Path, name)) { IsRepeatable = true };
         var result = await loop.RunAsync([], Executions, Limit, TestContext.Current.SendDiagnosticMessage);
         Assert.Empty(result.Findings);
         Assert.True(result.Executions > 100, $"only {result.Executions} executions in {result.Elapsed}");
