@@ -8,6 +8,9 @@ namespace Godwit.Storage.Repair;
 /// at the end of the file, where it is in nobody's way.</remarks>
 internal static class VhdxHeaderRepair
 {
+    // A repair counts it up as well, and what it leaves has to open.
+    private const ulong MaxSequence = VhdxHeaders.MaxSequence - 1024;
+
     private const string NotKnown = "changes that may have waited in the log are given up; which bytes of the disk that are cannot be told";
 
     /// <summary>Makes both headers valid.</summary>
@@ -127,7 +130,7 @@ internal static class VhdxHeaderRepair
             return false;
         }
 
-        if (IsPlausible(work, current with { LogVersion = 0 }) && current.Sequence <= ulong.MaxValue - 1024)
+        if (IsPlausible(work, current with { LogVersion = 0 }) && current.Sequence <= MaxSequence)
             return true;
         var problem = $"the header names a log of {current.LogLength} bytes at {current.LogOffset} with sequence number {current.Sequence}, which cannot be in this file of {work.File.Length} bytes";
         const string Action = "the log is empty, so it gets a new place at the end of the file";
@@ -136,7 +139,7 @@ internal static class VhdxHeaderRepair
         else if (!work.MayGiveUp(at, problem, "an empty log at the end of the file takes its place; " + NotKnown))
             return false;
         var header = await WithNewLogAsync(work, current with { LogGuid = Guid.Empty, LogVersion = 0 }, cancellationToken).ConfigureAwait(false);
-        var sequence = current.Sequence > ulong.MaxValue - 1024 ? 0 : current.Sequence;
+        var sequence = current.Sequence > MaxSequence ? 0 : current.Sequence;
         await WriteAsync(work, VhdxFormat.FirstHeaderOffset, header with { Sequence = sequence + 1 }, cancellationToken).ConfigureAwait(false);
         await WriteAsync(work, VhdxFormat.SecondHeaderOffset, header with { Sequence = sequence + 2 }, cancellationToken).ConfigureAwait(false);
         return true;

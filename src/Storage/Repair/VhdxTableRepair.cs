@@ -51,12 +51,20 @@ internal sealed class VhdxTableRepair
 
         if (_region.End > _work.DataEnd)
             await NoteCutTableAsync(cancellationToken).ConfigureAwait(false);
+        var fixedEnd = UsedEnd;
         var pages = new VhdxTablePages(_work.File, _region.Offset, _geometry);
         await pages.ForEachAsync(Visit, static () => false, cancellationToken).ConfigureAwait(false);
         if (_hasPartial)
             await pages.ForEachAsync(VisitPartial, static () => false, cancellationToken).ConfigureAwait(false);
         if (_losers.Count > 0)
             await pages.ForEachAsync(VisitContested, static () => false, cancellationToken).ConfigureAwait(false);
+        if (_hasPartial && _work.Options.Lossy)
+        {
+            // Blocks that lost their place for want of a sector bitmap own nothing any more.
+            UsedEnd = fixedEnd;
+            await pages.ForEachAsync(CountUsed, static () => false, cancellationToken).ConfigureAwait(false);
+        }
+
         if (_grownEnd > _work.File.Length)
             await _work.File.SetLengthAsync(VhdxFormat.AlignUp(_grownEnd, VhdxFormat.MiB), cancellationToken).ConfigureAwait(false);
         foreach (var problem in _problems.Values)
@@ -174,6 +182,13 @@ internal sealed class VhdxTableRepair
         }
 
         return Lose("nobitmap", index, entry, "{0} are partially present but have no sector bitmap", Gone, default).Raw;
+    }
+
+    private ulong CountUsed(long index, BatEntry entry)
+    {
+        if (BatEntryRules.OwnedLength(_geometry, index, entry) is > 0 and var length)
+            UsedEnd = Math.Max(UsedEnd, entry.Offset + length);
+        return entry.Raw;
     }
 
     private ulong VisitContested(long index, BatEntry entry)

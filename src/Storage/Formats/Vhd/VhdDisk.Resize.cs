@@ -47,6 +47,8 @@ public sealed partial class VhdDisk
                 + "copy the disk to a new, larger one");
         }
 
+        // The close must not cut it off, though no block may lie behind it.
+        _metadataEnd = Math.Max(_metadataEnd, end);
         await _table.PrepareGrowthAsync(grown.Count, cancellationToken).ConfigureAwait(false);
         _session.Changed();
         if (grown.Count <= _header!.MaxEntries)

@@ -21,7 +21,7 @@ public sealed partial class VhdDisk : BlockDevice
     private readonly ParentView? _parent;
     private readonly long _parentLength;
     private readonly RangeLock _locks = new();
-    private readonly long _metadataEnd;
+    private long _metadataEnd;
     private VhdBlocks? _blocks;
     private VhdDynamicHeader? _header;
     private VhdFooters _footers;

@@ -6,6 +6,9 @@ namespace Godwit.Storage.Formats.Vhdx;
 /// <remarks>[MS-VHDX] sections 2.2.2 and 2.2.2.1. Not thread-safe: one update at a time.</remarks>
 internal sealed class VhdxHeaders
 {
+    /// <summary>The highest sequence number a file is opened with: a session's few updates must not run over the range.</summary>
+    public const ulong MaxSequence = ulong.MaxValue - 1024;
+
     private readonly IStorageFile _file;
     private bool _secondRules;
 
@@ -97,8 +100,7 @@ internal sealed class VhdxHeaders
                 $"log version {Current.LogVersion}; only version 0 is known", _file.Path, CurrentOffset, "open");
         }
 
-        // The last numbers of the range are left unused so that this session's few updates cannot run over.
-        if (Current.Sequence > ulong.MaxValue - 1024)
+        if (Current.Sequence > MaxSequence)
             throw Corrupt(_file, CurrentOffset, $"the header's sequence number {Current.Sequence} leaves no room for updates");
         if (Current.LogLength == 0 || Current.LogLength % VhdxFormat.MiB != 0)
             throw Corrupt(_file, CurrentOffset, $"the log's length {Current.LogLength} is not a multiple of 1 MiB above zero");

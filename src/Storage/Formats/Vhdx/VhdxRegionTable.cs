@@ -129,18 +129,22 @@ internal sealed class VhdxRegionTable
     public static VhdxRegion? FindCut(ReadOnlySpan<byte> bytes, Guid id, long dataEnd)
     {
         var count = BinaryPrimitives.ReadInt32LittleEndian(bytes[8..]);
+        VhdxRegion? found = null;
+        var times = 0;
         for (var index = 0; index < count; index++)
         {
             var entry = bytes.Slice(FirstEntryAt + (index * EntryLength), EntryLength);
+            times += new Guid(entry[..16]) == id ? 1 : 0;
             var (offset, length) = (BinaryPrimitives.ReadInt64LittleEndian(entry[16..]), BinaryPrimitives.ReadUInt32LittleEndian(entry[24..]));
             if (new Guid(entry[..16]) == id && offset % VhdxFormat.MiB == 0 && length % VhdxFormat.MiB == 0
                 && offset >= VhdxFormat.HeaderSectionEnd && offset < dataEnd && offset > dataEnd - length)
             {
-                return new VhdxRegion(id, offset, length, true);
+                found = new VhdxRegion(id, offset, length, true);
             }
         }
 
-        return null;
+        // Listed twice, the table says nothing that could be trusted.
+        return times == 1 ? found : null;
     }
 
     /// <summary>Reads the entries of a table without a problem of its own.</summary>
