@@ -27,44 +27,25 @@ internal sealed record DiskRates(long Errors, string[] Cells)
 
     private static DiskRates Of(string vm, string disk, DiskStatistics? before, DiskStatistics now, double seconds)
     {
-        var errors = All(now).Sum(each => each.Errors) - (before is null ? 0 : All(before).Sum(each => each.Errors));
+        var (reads, writes) = (now.Reads.Since(before?.Reads), now.Writes.Since(before?.Writes));
+        var (flushes, discards) = (now.Flushes.Since(before?.Flushes), now.Discards.Since(before?.Discards));
+        var errors = reads.Errors + writes.Errors + flushes.Errors + discards.Errors;
         return new DiskRates(
             errors,
             [
                 vm, disk,
-                Rate(now.Reads.Requests - (before?.Reads.Requests ?? 0), seconds),
-                Rate(now.Writes.Requests - (before?.Writes.Requests ?? 0), seconds),
-                Rate(now.Flushes.Requests - (before?.Flushes.Requests ?? 0), seconds),
-                ByteSize.Format((long)((now.Reads.Bytes - (before?.Reads.Bytes ?? 0)) / seconds)),
-                ByteSize.Format((long)((now.Writes.Bytes - (before?.Writes.Bytes ?? 0)) / seconds)),
-                Slowest(before?.Reads, now.Reads),
-                Slowest(before?.Writes, now.Writes),
+                Rate(reads.Requests, seconds), Rate(writes.Requests, seconds), Rate(flushes.Requests, seconds),
+                ByteSize.Format((long)(reads.Bytes / seconds)), ByteSize.Format((long)(writes.Bytes / seconds)),
+                Time(reads.Percentile(0.99)), Time(writes.Percentile(0.99)),
                 errors.ToString(CultureInfo.InvariantCulture),
             ]);
     }
 
-    private static IEnumerable<OperationStatistics> All(DiskStatistics disk) => [disk.Reads, disk.Writes, disk.Flushes, disk.Discards];
-
     private static string Rate(long requests, double seconds) => (requests / seconds).ToString("#,0", CultureInfo.InvariantCulture);
-
-    /// <summary>The time that 99 of 100 requests did not exceed.</summary>
-    private static string Slowest(OperationStatistics? before, OperationStatistics now)
-    {
-        var earlier = before?.Latency.ToDictionary(step => step.Nanoseconds, step => step.Requests) ?? [];
-        var steps = now.Latency.Select(step => (step.Nanoseconds, Requests: step.Requests - earlier.GetValueOrDefault(step.Nanoseconds))).ToList();
-        var wanted = (long)Math.Ceiling(steps.Sum(step => step.Requests) * 0.99);
-        foreach (var (nanoseconds, requests) in steps)
-        {
-            wanted -= requests;
-            if (wanted <= 0 && requests > 0)
-                return Time(nanoseconds);
-        }
-
-        return "";
-    }
 
     private static string Time(long nanoseconds) => nanoseconds switch
     {
+        0 => "",
         < 1_000_000 => string.Create(CultureInfo.InvariantCulture, $"{nanoseconds / 1e3:0} us"),
         < 10_000_000_000 => string.Create(CultureInfo.InvariantCulture, $"{nanoseconds / 1e6:0.0} ms"),
         _ => string.Create(CultureInfo.InvariantCulture, $"{nanoseconds / 1e9:0} s"),

@@ -76,7 +76,7 @@ internal sealed unsafe class IoRing : IDisposable
             _ = IoRingCalls.Unmap(_rings, _ringsLength);
         if ((nint)_requests != -1)
             _ = IoRingCalls.Unmap(_requests, _requestsLength);
-        _ = IoRingCalls.Close(_descriptor);
+        _ = LibC.Close(_descriptor);
     }
 
     private bool HasResult => *(uint*)(_rings + _layout.Completion.Head) != Volatile.Read(ref *(uint*)(_rings + _layout.Completion.Tail));

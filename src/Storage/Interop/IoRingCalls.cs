@@ -25,9 +25,6 @@ internal static unsafe partial class IoRingCalls
     [LibraryImport("libc", EntryPoint = "munmap")]
     public static partial int Unmap(void* address, nuint length);
 
-    [LibraryImport("libc", EntryPoint = "close")]
-    public static partial int Close(int descriptor);
-
     [LibraryImport("libc", EntryPoint = "syscall", SetLastError = true)]
     private static partial nint Call(nint number, nint first, nint second, nint third, nint fourth, nint fifth, nint sixth);
 }

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Godwit.Storage.Files;
 using Godwit.Storage.Interop;
 
@@ -19,6 +20,9 @@ public sealed class ReadLoop : IDisposable
 
     [ThreadStatic]
     private static ReadLoop? _current;
+
+    // Loops whose ring broke: the kernel may still write into their readers' memory, which nobody else holds on to.
+    private static readonly ConcurrentBag<ReadLoop> Broken = [];
 
     private readonly List<PendingFileRead> _reads = [];
     private readonly Stack<int> _spare = new();
@@ -73,6 +77,8 @@ public sealed class ReadLoop : IDisposable
     public void Dispose()
     {
         _current = null;
+        if (Pending > 0)
+            Broken.Add(this);
         _ring?.Dispose();
         _ring = null;
     }

@@ -1,3 +1,4 @@
+using Godwit.Nbd.Protocol;
 using Godwit.Storage;
 using Godwit.Storage.Files;
 using Godwit.Storage.Formats;
@@ -68,6 +69,47 @@ public sealed class MovedReadTests : IDisposable
         }
 
         Assert.True(disk.Asked > 0);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_client_that_hangs_up_inside_a_moved_reply_harms_nobody_else()
+    {
+        await using var disk = new CountedDisk(await OpenAsync(ImageFormat.Raw));
+        var content = new byte[Size];
+        new Random(7).NextBytes(content);
+        await disk.WriteAsync(0, content, WriteFlags.None, None);
+        await using var server = new ServerUnderTest(disk);
+        await using var other = await server.OpenAsync();
+        var random = new Random(8);
+        for (var round = 0; round < 60; round++)
+        {
+            using (var client = server.Connect().Go())
+            {
+                for (var read = 0; read < 8; read++)
+                    client.Send(RawClient.Request(NbdCommand.Read, (ulong)read << 20, 1 << 20, (ulong)read));
+                client.Receive(random.Next(1, 600_000));
+            }
+
+            var bytes = new byte[1 << 20];
+            await other.ReadAsync(round % 20 << 20, bytes, None);
+            Assert.True(content.AsSpan(round % 20 << 20, bytes.Length).SequenceEqual(bytes));
+        }
+
+        Assert.True(disk.Asked > 0);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_client_that_takes_no_moved_reply_does_not_keep_the_server_from_stopping()
+    {
+        await using var disk = await OpenAsync(ImageFormat.Raw);
+        await disk.WriteAsync(0, new byte[16 << 20], WriteFlags.None, None);
+        await using var server = new ServerUnderTest(disk, new NbdServerOptions { StopTimeout = TimeSpan.FromMilliseconds(200) });
+        using var client = server.Connect().Go();
+        for (var read = 0; read < 16; read++)
+            client.Send(RawClient.Request(NbdCommand.Read, (ulong)read << 20, 1 << 20, (ulong)read));
+        await Task.Delay(100, TestContext.Current.CancellationToken);
+        await server.StopAsync();
+        Assert.Equal(0, server.Server.Connections);
     }
 
     [Fact(Timeout = 60_000)]
