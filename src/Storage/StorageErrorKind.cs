@@ -44,4 +44,7 @@ public enum StorageErrorKind
 
     /// <summary>The file found is not the parent the child was made from, or it has changed since.</summary>
     ParentMismatch = 12,
+
+    /// <summary>The device is at the other end of a link that is broken now; it is tried again by itself.</summary>
+    Unreachable = 13,
 }

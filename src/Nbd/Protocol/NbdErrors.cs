@@ -21,6 +21,7 @@ internal static class NbdErrors
         StorageErrorKind.Closed => NbdError.ShuttingDown,
         StorageErrorKind.ParentNotFound => NbdError.Io,
         StorageErrorKind.ParentMismatch => NbdError.Io,
+        StorageErrorKind.Unreachable => NbdError.Io,
         _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "a storage error kind without an NBD error"),
     };
 

@@ -1,6 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
-using Godwit.Storage.Files;
 using Godwit.Storage.Limits;
 
 namespace Godwit.Storage.Mirror;
@@ -10,8 +9,8 @@ namespace Godwit.Storage.Mirror;
 /// falls back over.
 /// </summary>
 /// <remarks>
-/// <para>Starts from whatever the bitmap says, so it goes on where an earlier process was killed. Holds the range lock for one
-/// chunk of up to 1 MiB at a time and gives guests their turn in between. Allocates nothing per chunk where both sides
+/// <para>Starts from whatever the bitmap says, so it goes on where an earlier process was killed. Holds the range lock for
+/// chunks of up to 1 MiB, one unless <see cref="MirrorOptions.ChunksAtOnce"/> says more, and gives guests their turn in between. Allocates nothing per chunk where both sides
 /// answer without waiting.</para>
 /// <para>One run per object. <see cref="Progress"/> may be read at any time from any thread.</para>
 /// </remarks>
@@ -19,6 +18,7 @@ namespace Godwit.Storage.Mirror;
 public sealed class BackgroundCopy
 {
     private const int LongestChunk = 1 << 20;
+    private static readonly TimeSpan FlushInterval = TimeSpan.FromSeconds(5);
 
     private readonly MirrorDisk _mirror;
     private readonly RateLimit _limit;
@@ -26,10 +26,8 @@ public sealed class BackgroundCopy
     private readonly MirrorCondition _condition;
     private readonly DirtyBitmap _bitmap;
     private readonly DirtyBitmap _unverified;
-    private readonly ChunkLease _lease;
+    private readonly CopyLanes _lanes;
     private readonly HoleScan _holes;
-    private readonly ChunkCopier _copier;
-    private readonly ChunkComparer _comparer;
     private bool _atRoundStart = true;
     private bool _roundWasSynchronous;
     private bool _comparing;
@@ -38,6 +36,8 @@ public sealed class BackgroundCopy
     private int _roundsWithoutProgress;
     private long _verified;
     private long _toVerify;
+    private long _flushedAt;
+    private long _copiedAtFlush;
 
     /// <summary>Creates the copy; it does nothing until <see cref="RunAsync"/>.</summary>
     /// <param name="mirror">The mirror to work for; stays the caller's.</param>
@@ -51,12 +51,10 @@ public sealed class BackgroundCopy
         _condition = mirror.Condition;
         _bitmap = mirror.Bitmap;
         _unverified = DirtyBitmap.InMemory(mirror.Length);
-        _lease = new ChunkLease(mirror);
         var source = new MirrorSource(mirror.Source);
-        var first = AlignedMemory.Allocate(LongestChunk);
-        _holes = new HoleScan(mirror, source, _lease);
-        _copier = new ChunkCopier(mirror, source, _lease, first);
-        _comparer = new ChunkComparer(mirror, source, _lease, first, AlignedMemory.Allocate(LongestChunk));
+        _lanes = new CopyLanes(mirror, source, mirror.Options.ChunksAtOnce, LongestChunk);
+        _holes = new HoleScan(mirror, source, _lanes.FirstLease);
+        _flushedAt = time.GetTimestamp();
     }
 
     /// <summary>The most bytes under one lock, so that tests see many chunks on a small disk.</summary>
@@ -64,7 +62,7 @@ public sealed class BackgroundCopy
 
     /// <summary>How far it has come.</summary>
     public BackgroundCopyProgress Progress => new(
-        _copier.Copied, _copier.Read, _bitmap.DirtyBytes, Volatile.Read(ref _verified), Volatile.Read(ref _toVerify));
+        _lanes.Copied, _lanes.Read, _bitmap.DirtyBytes, Volatile.Read(ref _verified), Volatile.Read(ref _toVerify));
 
     /// <summary>Works until it is cancelled or the mirror has failed; see <see cref="MirrorDisk.State"/> for how far it is.</summary>
     /// <param name="cancellationToken">Ends the copy. The bitmap then says what is left, and the mirror goes on serving. A
@@ -87,7 +85,7 @@ public sealed class BackgroundCopy
         }
         finally
         {
-            _lease.Dispose();
+            _lanes.Dispose();
         }
     }
 
@@ -169,21 +167,30 @@ public sealed class BackgroundCopy
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask CopyNextAsync(CancellationToken cancellationToken)
     {
-        var chunk = _bitmap.NextDirty(_cursor, ChunkLength());
-        if (chunk.IsEmpty)
+        var before = _lanes.Read;
+        var next = await _lanes.CopyAsync(_bitmap, _unverified, _cursor, ChunkLength(), cancellationToken).ConfigureAwait(false);
+        if (next < 0)
         {
             _atRoundStart = true;
             return;
         }
 
-        var before = _copier.Read;
-        if (await _copier.CopyAsync(chunk, cancellationToken).ConfigureAwait(false))
-        {
-            _unverified.Set(chunk.Offset, chunk.Length);
-            _cursor = chunk.End;
-        }
+        _cursor = next;
+        await _limit.TakeAsync(_lanes.Read - before, cancellationToken).ConfigureAwait(false);
+        if (_mirror.Unflushed is not null)
+            await FlushNowAndThenAsync(cancellationToken).ConfigureAwait(false);
+    }
 
-        await _limit.TakeAsync(_copier.Read - before, cancellationToken).ConfigureAwait(false);
+    /// <summary>Keeps small what would have to be copied again if the target forgot it.</summary>
+    private async ValueTask FlushNowAndThenAsync(CancellationToken cancellationToken)
+    {
+        var copied = _lanes.Copied;
+        if (copied - _copiedAtFlush < _mirror.Options.FlushEvery && _time.GetElapsedTime(_flushedAt) < FlushInterval)
+            return;
+        if (copied > _copiedAtFlush)
+            await _mirror.TryFlushTargetAsync(Timeout.InfiniteTimeSpan, cancellationToken).ConfigureAwait(false);
+        _copiedAtFlush = copied;
+        _flushedAt = _time.GetTimestamp();
     }
 
     private async ValueTask BecomeInSyncAsync(CancellationToken cancellationToken)
@@ -214,16 +221,12 @@ public sealed class BackgroundCopy
             _comparing = true;
         }
 
-        var chunk = _unverified.NextDirty(0, ChunkLength());
-        if (chunk.IsEmpty)
-        {
+        var (seen, equal) = await _lanes.CompareAsync(_unverified, ChunkLength(), cancellationToken).ConfigureAwait(false);
+        Volatile.Write(ref _verified, _verified + equal);
+        if (seen == 0)
             _condition.TryBecomeVerified();
-            return;
-        }
-
-        if (await _comparer.CompareAsync(_unverified, chunk, cancellationToken).ConfigureAwait(false))
-            Volatile.Write(ref _verified, _verified + chunk.Length);
-        await _limit.TakeAsync(chunk.Length, cancellationToken).ConfigureAwait(false);
+        else
+            await _limit.TakeAsync(seen, cancellationToken).ConfigureAwait(false);
     }
 
     private async ValueTask WaitAsync(CancellationToken cancellationToken) =>
@@ -232,6 +235,7 @@ public sealed class BackgroundCopy
     private long ChunkLength()
     {
         long granularity = _bitmap.Granularity;
-        return Math.Max(granularity, _limit.ChunkLength(MostBytesPerChunk) / granularity * granularity);
+        var fair = _limit.ChunkLength(MostBytesPerChunk * (long)_lanes.Count) / _lanes.Count;
+        return Math.Max(granularity, fair / granularity * granularity);
     }
 }

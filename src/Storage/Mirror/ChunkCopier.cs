@@ -6,6 +6,7 @@ namespace Godwit.Storage.Mirror;
 /// <remarks>One chunk at a time; the buffer is allocated once.</remarks>
 internal sealed class ChunkCopier(MirrorDisk mirror, MirrorSource source, ChunkLease lease, Memory<byte> buffer)
 {
+    private bool _changed;
     private long _copied;
     private long _read;
 
@@ -28,7 +29,10 @@ internal sealed class ChunkCopier(MirrorDisk mirror, MirrorSource source, ChunkL
             // A late request may lie in this very chunk: its lock was given back when it became late.
             if (mirror.Condition.Late == 0)
             {
+                _changed = false;
                 await CopyHeldAsync(chunk, cancellationToken).ConfigureAwait(false);
+                if (_changed)
+                    mirror.Unflushed?.Add(chunk.Offset, chunk.Length);
                 equal = chunk.Length;
             }
         }
@@ -74,6 +78,7 @@ internal sealed class ChunkCopier(MirrorDisk mirror, MirrorSource source, ChunkL
             }
             else
             {
+                _changed = true;
                 await lease.AnswerAsync(
                     mirror.Target.WriteAsync(offset + at, buffer.Slice(at, run), WriteFlags.None, mirror.Condition.Ended),
                     cancellationToken).ConfigureAwait(false);
@@ -94,6 +99,7 @@ internal sealed class ChunkCopier(MirrorDisk mirror, MirrorSource source, ChunkL
                 mirror.Target.GetExtentAsync(at, offset + length - at, cancellationToken), cancellationToken).ConfigureAwait(false);
             if (!theirs.ReadsAsZeroes)
             {
+                _changed = true;
                 await lease.AnswerAsync(
                     mirror.Target.WriteZeroesAsync(at, theirs.Length, WriteFlags.None, mirror.Condition.Ended),
                     cancellationToken).ConfigureAwait(false);

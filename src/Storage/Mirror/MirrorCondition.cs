@@ -110,7 +110,14 @@ internal sealed class MirrorCondition(MirrorOptions options, TimeProvider time) 
             Fail(AsTargetFailure(error));
     }
 
-    /// <summary>Follows <see cref="TargetFlushFailed"/>: everything is marked, so the mirror may become in sync again.</summary>
+    /// <summary>The target was away and is there again, perhaps without what it had not flushed.</summary>
+    public void TargetLost()
+    {
+        Interlocked.Increment(ref _beingDistrusted);
+        FallBack();
+    }
+
+    /// <summary>Follows <see cref="TargetFlushFailed"/> and <see cref="TargetLost"/>: everything is marked, so the mirror may become in sync again.</summary>
     public void TargetDistrusted() => Interlocked.Decrement(ref _beingDistrusted);
 
     /// <summary>The target did what it was asked.</summary>

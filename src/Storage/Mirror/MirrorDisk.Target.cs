@@ -13,6 +13,8 @@ public sealed partial class MirrorDisk
     internal async ValueTask<bool> TryFlushTargetAsync(TimeSpan limit, CancellationToken cancellationToken)
     {
         Task? flush = null;
+        var covers = Unflushed?.TryBeginFlush() == true;
+        var flushed = false;
         try
         {
             var request = Target.FlushAsync(_condition.Ended);
@@ -21,7 +23,7 @@ public sealed partial class MirrorDisk
             else
                 await request.ConfigureAwait(false);
             _condition.TargetAnswered();
-            return true;
+            return flushed = true;
         }
         catch (Exception e) when (flush is { IsCompleted: false } && e is TimeoutException or OperationCanceledException)
         {
@@ -30,10 +32,21 @@ public sealed partial class MirrorDisk
             cancellationToken.ThrowIfCancellationRequested();
             return false;
         }
+        catch (StorageException e) when (e.Kind == StorageErrorKind.Unreachable)
+        {
+            // What it may have forgotten is marked when it is found again.
+            _condition.TargetFailed(e);
+            return false;
+        }
         catch (Exception e) when (IsTargetError(e))
         {
             await DistrustTargetAsync(e).ConfigureAwait(false);
             return false;
+        }
+        finally
+        {
+            if (covers)
+                Unflushed!.EndFlush(flushed);
         }
     }
 
@@ -92,16 +105,36 @@ public sealed partial class MirrorDisk
         }
     }
 
-    /// <summary>After a failed flush the kernel may have dropped any write since the last good one and says so only once.
-    /// So all of the target counts as different: at once, because we may die, and again under the lock of the whole
-    /// device, because a request that was just ending may have cleared its marks.</summary>
-    private async ValueTask DistrustTargetAsync(Exception error)
+    /// <summary>After a failed flush the kernel may have dropped any write since the last good one and says so only once.</summary>
+    private ValueTask DistrustTargetAsync(Exception error)
     {
         _condition.TargetFlushFailed(error);
-        Bitmap.Set(0, Length);
+        return MarkUnflushedAsync();
+    }
+
+    /// <summary>The target was away. It may have been without power, or merely out of reach: what no flush has covered is copied again.</summary>
+    private async Task TakeTargetBackAsync()
+    {
+        _condition.TargetLost();
+        await MarkUnflushedAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>Marks what the target may have forgotten: at once, because we may die, and again under the lock of the whole
+    /// device, because a request that was just ending may have cleared its marks.</summary>
+    private async ValueTask MarkUnflushedAsync()
+    {
+        MarkUnflushed();
         using (await _locks.AcquireAsync(0, Length, CancellationToken.None).ConfigureAwait(false))
-            Bitmap.Set(0, Length);
+            MarkUnflushed();
         _condition.TargetDistrusted();
+    }
+
+    private void MarkUnflushed()
+    {
+        if (Unflushed is { } unflushed)
+            unflushed.MarkIn(Bitmap);
+        else
+            Bitmap.Set(0, Length);
     }
 
     /// <summary>Waits for a request nobody waits for any longer; until it ends nothing else is written to the target.</summary>
@@ -130,6 +163,10 @@ public sealed partial class MirrorDisk
         {
             await GiveUpUnlessEndedAsync(pending).ConfigureAwait(false);
             await pending.ConfigureAwait(false);
+        }
+        catch (StorageException e) when (e.Kind == StorageErrorKind.Unreachable)
+        {
+            _condition.TargetFailed(e);
         }
         catch (Exception e) when (IsTargetError(e))
         {

@@ -45,6 +45,8 @@ public sealed partial class MirrorDisk : BlockDevice
         Time = time;
         Options = options ?? new MirrorOptions();
         _condition = new MirrorCondition(Options, time);
+        if (target is IForgetfulTarget forgetful)
+            forgetful.FoundAgain = TakeTargetBackAsync;
     }
 
     /// <summary>Where the mirror stands now.</summary>
@@ -61,6 +63,9 @@ public sealed partial class MirrorDisk : BlockDevice
 
     /// <summary>What differs.</summary>
     public DirtyBitmap Bitmap { get; }
+
+    /// <summary>What the target may forget; null for one that forgets all or nothing. Set before the first request; stays the caller's.</summary>
+    public UnflushedRanges? Unflushed { get; init; }
 
     /// <inheritdoc/>
     public override string? Path => Source.Path;
@@ -239,7 +244,9 @@ public sealed partial class MirrorDisk : BlockDevice
                 _condition.FallBack();
         }
 
-        if (await TryChangeTargetAsync(part).ConfigureAwait(false))
-            Bitmap.Clear(part.Offset, part.Length);
+        if (!await TryChangeTargetAsync(part).ConfigureAwait(false))
+            return;
+        Unflushed?.Add(part.Offset, part.Length);
+        Bitmap.Clear(part.Offset, part.Length);
     }
 }

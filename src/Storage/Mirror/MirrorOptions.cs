@@ -18,4 +18,11 @@ public sealed record MirrorOptions
 
     /// <summary>Go synchronous after this many rounds in a row that each left nearly as much dirty as the one before.</summary>
     public int RoundsWithoutProgress { get; init; } = 2;
+
+    /// <summary>Chunks that are copied, and compared, at the same time. More than one is for a target that answers later.</summary>
+    public int ChunksAtOnce { get; init; } = 1;
+
+    /// <summary>A target that may forget (<see cref="MirrorDisk.Unflushed"/>) is flushed each time so many bytes have been copied, and
+    /// every five seconds.</summary>
+    public long FlushEvery { get; init; } = 256L << 20;
 }
