@@ -13,6 +13,10 @@ public sealed record NbdClientOptions
     /// socket.</summary>
     public string? ServerName { get; init; }
 
+    /// <summary>Above zero: this client is the export's writer of that epoch. The server cuts the connections of earlier epochs first and
+    /// waits until what they had asked for has ended; a server that cannot do that is refused.</summary>
+    public long WriterEpoch { get; init; }
+
     /// <summary>The form to ask for; a server that does not know it is asked for the one below.</summary>
     internal NbdHeaderForm BestForm { get; init; } = NbdHeaderForm.Extended;
 }

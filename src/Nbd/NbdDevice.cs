@@ -35,6 +35,10 @@ public sealed class NbdDevice : BlockDevice
     /// <inheritdoc/>
     public override string? Path { get; }
 
+    internal ClientConnection Connection => _connection;
+
+    internal bool CanMultiConn => _session.Has(NbdTransmissionFlags.CanMultiConn);
+
     /// <summary>Connects to an export.</summary>
     /// <param name="server">A <see cref="UnixDomainSocketEndPoint"/> or an IP end point.</param>
     /// <param name="exportName">Name of the export; "" for the server's default.</param>

@@ -49,6 +49,8 @@ public sealed class NbdExport
 
     internal ReadOnlySpan<byte> DescriptionBytes => _description;
 
+    internal WriterFence Writers { get; } = new();
+
     internal void CountConnection(int change) => Interlocked.Add(ref _connections, change);
 
     /// <summary>What the server offers for the device in a session of this form.</summary>

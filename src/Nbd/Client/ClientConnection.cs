@@ -29,6 +29,15 @@ internal sealed class ClientConnection : IAsyncDisposable
 
     public ClientSession Session { get; }
 
+    /// <summary>Requests on their way.</summary>
+    public int Requests => _table.Count;
+
+    /// <summary>Bytes sent and received so far.</summary>
+    public long Moved => _stream.Moved;
+
+    /// <summary>Why it is broken; null while it is not.</summary>
+    public StorageException? Death => _table.Death;
+
     /// <summary>Sends a request and waits for its answer.</summary>
     /// <param name="command">What to do.</param>
     /// <param name="flags">How.</param>
@@ -141,7 +150,8 @@ internal sealed class ClientConnection : IAsyncDisposable
         }
     }
 
-    private void Die(StorageException reason)
+    /// <summary>Breaks the connection now; what is on its way fails for this reason, and the server may yet carry it out.</summary>
+    public void Die(StorageException reason)
     {
         _table.Die(reason);
 

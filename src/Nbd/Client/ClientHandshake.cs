@@ -28,6 +28,8 @@ internal sealed class ClientHandshake(ClientStream stream, string exportName, Nb
             await EncryptAsync(identity, cancellationToken).ConfigureAwait(false);
         var form = await ChooseFirstAsync(cancellationToken).ConfigureAwait(false);
         var contexts = form == NbdHeaderForm.Simple ? new ClientContexts() : await ChooseContextsAsync(cancellationToken).ConfigureAwait(false);
+        if (options.WriterEpoch > 0)
+            await SupersedeAsync(cancellationToken).ConfigureAwait(false);
         var refusal = await _options.AskAsync(NbdOption.Go, GoRequest(), TakeInformation, cancellationToken).ConfigureAwait(false);
         if (refusal is { } error)
             throw Refused(error.Type, error.Message);
@@ -106,6 +108,23 @@ internal sealed class ClientHandshake(ClientStream stream, string exportName, Nb
             if (!contexts.TryTake(type, data))
                 throw _options.Broken("the answer to SET_META_CONTEXT is not a context that was asked for");
         }
+    }
+
+    private async ValueTask SupersedeAsync(CancellationToken cancellationToken)
+    {
+        var request = new byte[4 + _name.Length + 8];
+        BinaryPrimitives.WriteUInt32BigEndian(request, (uint)_name.Length);
+        _name.CopyTo(request, 4);
+        BinaryPrimitives.WriteInt64BigEndian(request.AsSpan(4 + _name.Length), options.WriterEpoch);
+        var refusal = await _options.AskAsync(NbdOption.Supersede, request, null, cancellationToken).ConfigureAwait(false);
+        if (refusal is { Type: NbdOptionReply.Unsupported })
+        {
+            throw new StorageException(
+                StorageErrorKind.Unsupported, "the NBD server cannot end an earlier connection of ours; it has to be one of Godwit", stream.Path);
+        }
+
+        if (refusal is { } error)
+            throw Refused(error.Type, error.Message);
     }
 
     private void TakeInformation(NbdOptionReply type, byte[] data)

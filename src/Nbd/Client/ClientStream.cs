@@ -11,9 +11,13 @@ internal sealed class ClientStream(Socket socket, string path) : IDisposable
     private Stream? _secure;
     private int _start;
     private int _end;
+    private long _moved;
 
     /// <summary>The address, for messages.</summary>
     public string Path { get; } = path;
+
+    /// <summary>Bytes sent and received so far: while requests are on their way and it stands still, the server is silent.</summary>
+    public long Moved => Volatile.Read(ref _moved);
 
     /// <summary>Encrypts everything from here on.</summary>
     /// <exception cref="StorageException">The server is not who it should be, does not take us for who we should be, or speaks
@@ -56,11 +60,16 @@ internal sealed class ClientStream(Socket socket, string path) : IDisposable
             if (_secure is { } secure)
             {
                 await secure.WriteAsync(from, cancellationToken).ConfigureAwait(false);
+                Interlocked.Add(ref _moved, from.Length);
                 return;
             }
 
             while (!from.IsEmpty)
-                from = from[await socket.SendAsync(from, SocketFlags.None, cancellationToken).ConfigureAwait(false)..];
+            {
+                var sent = await socket.SendAsync(from, SocketFlags.None, cancellationToken).ConfigureAwait(false);
+                Interlocked.Add(ref _moved, sent);
+                from = from[sent..];
+            }
         }
         catch (Exception failure) when (failure is not (OperationCanceledException or StorageException))
         {
@@ -83,6 +92,7 @@ internal sealed class ClientStream(Socket socket, string path) : IDisposable
             var count = _secure is { } secure
                 ? await secure.ReadAsync(to, cancellationToken).ConfigureAwait(false)
                 : await socket.ReceiveAsync(to, SocketFlags.None, cancellationToken).ConfigureAwait(false);
+            Interlocked.Add(ref _moved, count);
             return count > 0 ? count : throw Closed(null);
         }
         catch (Exception failure) when (failure is not (OperationCanceledException or StorageException))

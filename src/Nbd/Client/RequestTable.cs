@@ -29,6 +29,19 @@ internal sealed class RequestTable : IDisposable
         }
     }
 
+    /// <summary>Requests somebody waits for, or whose answer is still to come.</summary>
+    public int Count => Size - _room.CurrentCount;
+
+    /// <summary>Why the connection is dead; null while it lives.</summary>
+    public StorageException? Death
+    {
+        get
+        {
+            lock (_lock)
+                return _death;
+        }
+    }
+
     /// <summary>Waits for a free slot. Given back by <see cref="Release"/>, or by nobody once abandoned.</summary>
     public async ValueTask<ClientRequest> TakeAsync(CancellationToken cancellationToken)
     {

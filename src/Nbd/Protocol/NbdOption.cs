@@ -13,6 +13,10 @@ internal enum NbdOption : uint
     ListMetaContext = 9,
     SetMetaContext = 10,
     ExtendedHeaders = 11,
+
+    /// <summary>Our own, outside the numbers of the protocol: the client is the writer of that epoch, and earlier ones are to end.
+    /// Data: the export's name with its 32-bit length in front, the epoch in 64 bits. See docs/design/nbd.md.</summary>
+    Supersede = 0x4757_0001,
 }
 
 /// <summary>What a server answers to an option (NBD proto.md, "Option reply types").</summary>

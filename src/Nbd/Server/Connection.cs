@@ -126,6 +126,8 @@ internal sealed class Connection : IDisposable
         handshakeLimit.Dispose();
         if (session is null)
             return;
+        if (session.WriterEpoch != 0 && !session.Export.Writers.TryEnter(this, session.WriterEpoch))
+            throw new DisconnectException("a writer of a later epoch has come meanwhile");
         session.Export.CountConnection(1);
         try
         {
@@ -137,6 +139,8 @@ internal sealed class Connection : IDisposable
         finally
         {
             session.Export.CountConnection(-1);
+            if (session.WriterEpoch != 0)
+                session.Export.Writers.Leave(this);
         }
     }
 

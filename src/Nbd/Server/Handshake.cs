@@ -9,12 +9,17 @@ namespace Godwit.Nbd.Server;
 /// can hold a thread for nothing.</remarks>
 internal sealed class Handshake(IReadOnlyList<NbdExport> exports, InputBuffer input, OutputBuffer output)
 {
+    /// <summary>Below the time limit of the handshake: the client is to learn why.</summary>
+    private static readonly TimeSpan LongestSupersession = TimeSpan.FromSeconds(10);
+
     private readonly OptionReader _options = new(input);
     private readonly OptionReplies _replies = new(output);
     private readonly MetaContexts _contexts = new(output);
     private bool _noZeroes;
     private bool _encrypted;
     private NbdHeaderForm _form;
+    private NbdExport? _writesTo;
+    private long _epoch;
 
     /// <summary>Runs it, from the greeting on.</summary>
     /// <returns>The session, or null when the client said goodbye.</returns>
@@ -83,6 +88,9 @@ internal sealed class Handshake(IReadOnlyList<NbdExport> exports, InputBuffer in
             case NbdOption.ListMetaContext:
             case NbdOption.SetMetaContext:
                 _contexts.Answer(option, data, _form != NbdHeaderForm.Simple, Find);
+                return false;
+            case NbdOption.Supersede:
+                Supersede(option, data);
                 return false;
             case NbdOption.StartTls when _encrypted:
                 _replies.Error(option, NbdOptionReply.Invalid, "the connection is encrypted already");
@@ -165,7 +173,38 @@ internal sealed class Handshake(IReadOnlyList<NbdExport> exports, InputBuffer in
         return session;
     }
 
-    private Session NewSession(NbdExport export) => new(export, _form, _contexts.For(export));
+    private void Supersede(uint option, ReadOnlySpan<byte> data)
+    {
+        var text = new OptionText(data);
+        if (!text.TryString(out var name) || !text.TryUInt64(out var epoch) || !text.IsAtEnd || epoch is 0 or > long.MaxValue)
+        {
+            _replies.Error(option, NbdOptionReply.Invalid, "it takes the export's name and an epoch from 1 to 2^63 - 1");
+            return;
+        }
+
+        if (Find(name) is not { } export)
+        {
+            _replies.Error(option, NbdOptionReply.Unknown, "no export of that name; LIST names them");
+            return;
+        }
+
+        switch (export.Writers.Supersede((long)epoch, LongestSupersession))
+        {
+            case Supersession.Done:
+                (_writesTo, _epoch) = (export, (long)epoch);
+                _replies.Ack(option);
+                break;
+            case Supersession.Stale:
+                _replies.Error(option, NbdOptionReply.Policy, "a writer of a later epoch has been here");
+                break;
+            default:
+                _replies.Error(option, NbdOptionReply.Policy, "the device still works on requests of an earlier epoch; try again");
+                break;
+        }
+    }
+
+    private Session NewSession(NbdExport export) =>
+        new(export, _form, _contexts.For(export), ReferenceEquals(_writesTo, export) ? _epoch : 0);
 
     private NbdExport? Find(ReadOnlySpan<byte> name)
     {

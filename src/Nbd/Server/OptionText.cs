@@ -23,6 +23,12 @@ internal ref struct OptionText(ReadOnlySpan<byte> data)
         return TryBytes(4, out _);
     }
 
+    public bool TryUInt64(out ulong value)
+    {
+        value = _rest.Length >= 8 ? BinaryPrimitives.ReadUInt64BigEndian(_rest) : 0;
+        return TryBytes(8, out _);
+    }
+
     /// <summary>A string with its length in front.</summary>
     public bool TryString(out ReadOnlySpan<byte> value)
     {

@@ -1,0 +1,36 @@
+using System.Net;
+
+namespace Godwit.Nbd.Remote;
+
+/// <summary>Where a <see cref="RemoteDisk"/> is and how it is reached.</summary>
+/// <param name="Server">The server's address.</param>
+/// <param name="Export">Name of the export.</param>
+/// <param name="FirstEpoch">Above every epoch an earlier process has used for this export, and at least 1; each time the link is made
+/// again one more is used.</param>
+public sealed record RemoteDiskOptions(EndPoint Server, string Export, long FirstEpoch)
+{
+    /// <summary>Set: the link is encrypted (TLS 1.3), or not made. Stays the caller's.</summary>
+    public NbdTlsIdentity? Tls { get; init; }
+
+    /// <summary>The name the server's certificate has to be for; the address when nothing else is said.</summary>
+    public string? ServerName { get; init; }
+
+    /// <summary>Connections; fewer where the server's are not coherent.</summary>
+    public int Connections { get; init; } = 4;
+
+    /// <summary>The link counts as broken when requests are on their way and nothing has moved for so long. Twice the time may pass
+    /// before it is seen.</summary>
+    public TimeSpan SilenceLimit { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>How long one attempt to make the link may take.</summary>
+    public TimeSpan ConnectLimit { get; init; } = TimeSpan.FromSeconds(20);
+
+    /// <summary>The wait after the first failed attempt; doubles up to five seconds.</summary>
+    public TimeSpan FirstRetryAfter { get; init; } = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>The clock.</summary>
+    public TimeProvider Time { get; init; } = TimeProvider.System;
+
+    /// <summary>Is told in one sentence when the link breaks and when it is there again. Must not throw.</summary>
+    public Action<string>? OnChange { get; init; }
+}
