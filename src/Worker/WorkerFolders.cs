@@ -34,6 +34,12 @@ internal sealed class WorkerFolders(string config, string run)
     /// <summary>The dirty bitmap of a disk.</summary>
     internal string Bitmap(string disk) => Path.Combine(Config, disk + ".bitmap");
 
+    /// <summary>What a remote target of a disk's mirror may forget.</summary>
+    internal string Unflushed(string disk) => Path.Combine(Config, disk + ".unflushed");
+
+    /// <summary>Certificate, key and authorities for disks on other hosts; the host's.</summary>
+    internal string Tls => Path.Combine(Config, "tls");
+
     /// <summary>Checks the configuration folder and makes the sockets' folder, for the owner only.</summary>
     /// <exception cref="GodwitException">There is nothing to serve, or the folder is open to others.</exception>
     internal void Prepare()

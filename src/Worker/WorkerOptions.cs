@@ -123,7 +123,7 @@ internal abstract record WorkerOptions
         private bool TakeFlag(string name) => _left.Remove(name);
 
         internal FolderLimits? Limits() => TakeNumber("--landlock") is { } version
-            ? new FolderLimits(version, TakeFlag("--disks-anywhere"), Take("--unlimited-because"))
+            ? new FolderLimits(version, TakeFlag("--disks-anywhere"), Take("--unlimited-because"), TakeFlag("--links"))
             : null;
 
         internal WorkerFolders Folders() => new(

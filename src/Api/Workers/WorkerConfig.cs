@@ -29,6 +29,8 @@ public sealed record WorkerDiskConfig(WorkerDisk Disk, WorkerMirrorConfig? Mirro
 /// <param name="CreatedFolder">The topmost folder that was made for the target, or null; removed again on cancel if empty.</param>
 /// <param name="Cancelled">Cancel was accepted; what is left of it is done again after a crash.</param>
 /// <param name="Failure">Why the mirror failed for good, or null while it has not.</param>
+/// <param name="Remote">The target on another host, or null for a file here.</param>
+/// <param name="Epoch">For a target on another host: above every epoch its links have used.</param>
 public sealed record WorkerMirrorConfig(
     Guid JobId,
     string TargetPath,
@@ -40,4 +42,6 @@ public sealed record WorkerMirrorConfig(
     FileIdentity? SourceFile = null,
     string? CreatedFolder = null,
     bool Cancelled = false,
-    Problem? Failure = null);
+    Problem? Failure = null,
+    RemoteTarget? Remote = null,
+    long Epoch = 0);

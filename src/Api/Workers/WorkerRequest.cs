@@ -10,6 +10,7 @@ namespace Godwit.Api.Workers;
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "command")]
 [JsonDerivedType(typeof(GetStatus), "status")]
 [JsonDerivedType(typeof(StartMirror), "mirror-start")]
+[JsonDerivedType(typeof(StartRemoteMirror), "mirror-start-remote")]
 [JsonDerivedType(typeof(SwitchMirror), "mirror-switch")]
 [JsonDerivedType(typeof(CancelMirror), "mirror-cancel")]
 [JsonDerivedType(typeof(LimitMirror), "mirror-limit")]
@@ -27,6 +28,14 @@ public sealed record GetStatus : WorkerRequest;
 /// <param name="TargetPath">Where the file is to be in the end; must not exist.</param>
 /// <param name="BytesPerSecond">Upper limit of the copy's rate, or null for none.</param>
 public sealed record StartMirror(string Disk, Guid JobId, string TargetPath, long? BytesPerSecond) : WorkerRequest;
+
+/// <summary>Starts copying to an export of another host, which is copied to again by itself after the link, the worker or the other host was
+/// away. Repeated for the same job: changes nothing. Such a mirror is not switched: it is handed over by a migration, or cancelled.</summary>
+/// <param name="Disk">Name of the export.</param>
+/// <param name="JobId">The job that asks.</param>
+/// <param name="Target">Where to.</param>
+/// <param name="BytesPerSecond">Upper limit of the copy's rate, or null for none.</param>
+public sealed record StartRemoteMirror(string Disk, Guid JobId, RemoteTarget Target, long? BytesPerSecond) : WorkerRequest;
 
 /// <summary>Makes the target serve the guest: the commit point of a storage move. Refused unless the mirror is verified;
 /// answers as before when already switched.</summary>

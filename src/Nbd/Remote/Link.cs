@@ -46,8 +46,7 @@ internal sealed class Link : IAsyncDisposable
         }
         catch
         {
-            foreach (var device in devices)
-                await CloseAsync(device).ConfigureAwait(false);
+            await Task.WhenAll(devices.Select(CloseAsync)).ConfigureAwait(false);
             throw;
         }
     }
@@ -80,12 +79,11 @@ internal sealed class Link : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _timer.DisposeAsync().ConfigureAwait(false);
-        foreach (var device in _devices)
-            await CloseAsync(device).ConfigureAwait(false);
+        await Task.WhenAll(_devices.Select(CloseAsync)).ConfigureAwait(false);
     }
 
     /// <summary>A server that does not answer the flush and goodbye any more is left without them.</summary>
-    private static async ValueTask CloseAsync(NbdDevice device)
+    private static async Task CloseAsync(NbdDevice device)
     {
         var closing = device.DisposeAsync().AsTask();
         try

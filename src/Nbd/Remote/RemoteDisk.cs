@@ -25,25 +25,36 @@ public sealed class RemoteDisk : BlockDevice, IForgetfulTarget
     private volatile Link? _link;
     private volatile Link? _lost;
     private volatile StorageException? _trouble;
-    private Task _mending = Task.CompletedTask;
+    private Task? _mending;
     private long _epoch;
     private volatile bool _isAnother;
     private bool _closed;
 
-    private RemoteDisk(Link link, RemoteDiskOptions options)
-        : base(link.First.Length, link.First.Capabilities)
+    private RemoteDisk(RemoteDiskOptions options, Link? link, long length, DiskCapabilities capabilities)
+        : base(length, capabilities)
     {
         _options = options;
         _link = link;
         _epoch = options.FirstEpoch;
-        Path = link.First.Path;
+        Path = $"nbd:{options.Server}:{options.Export}";
     }
 
     /// <inheritdoc/>
     public override string? Path { get; }
 
     /// <inheritdoc/>
-    public Func<Task>? FoundAgain { get; set; }
+    public Func<Task>? FoundAgain
+    {
+        get;
+        set
+        {
+            field = value;
+
+            // A disk that was expected is not used before somebody is there to be told.
+            lock (_lock)
+                _mending ??= MendAsync();
+        }
+    }
 
     /// <summary>Why requests fail now; null while the link stands.</summary>
     public StorageException? Trouble => _link is null ? _trouble : null;
@@ -57,8 +68,25 @@ public sealed class RemoteDisk : BlockDevice, IForgetfulTarget
     {
         RemoteDisk? disk = null;
         var link = await Link.MakeAsync(options, options.FirstEpoch, (broken, why) => disk?.Lose(broken, why), cancellationToken).ConfigureAwait(false);
-        disk = new RemoteDisk(link, options);
+        disk = new RemoteDisk(options, link, link.First.Length, link.First.Capabilities);
         disk._mending = disk.MendAsync();
+        return disk;
+    }
+
+    /// <summary>Knows the disk from earlier and starts as one whose link is broken: nobody waits for it. The link is made once
+    /// <see cref="FoundAgain"/> is set.</summary>
+    /// <param name="options">Where and how.</param>
+    /// <param name="length">Its size in bytes; must be found so.</param>
+    /// <param name="capabilities">Its sector size, which must be found so; it has to be writable. What else it can is not asked.</param>
+    public static RemoteDisk Expect(RemoteDiskOptions options, long length, DiskCapabilities capabilities)
+    {
+        var offered = new DiskCapabilities(
+            capabilities.SectorSize, capabilities.PhysicalSectorSize, ReadOnly: false, TrimResult.Undefined, CanResize: false);
+        var disk = new RemoteDisk(options, null, length, offered)
+        {
+            _trouble = new StorageException(StorageErrorKind.Unreachable, "it has not been made yet", operation: "connect"),
+        };
+        disk._loss.SetResult();
         return disk;
     }
 
@@ -69,10 +97,11 @@ public sealed class RemoteDisk : BlockDevice, IForgetfulTarget
         {
             _closed = true;
             await _closing.CancelAsync().ConfigureAwait(false);
-            await _mending.ConfigureAwait(false);
+            await (_mending ?? Task.CompletedTask).ConfigureAwait(false);
             if (_link is { } link)
                 await link.DisposeAsync().ConfigureAwait(false);
             _closing.Dispose();
+            _options.Tls?.Dispose();
         }
 
         await base.DisposeAsync().ConfigureAwait(false);
@@ -132,19 +161,23 @@ public sealed class RemoteDisk : BlockDevice, IForgetfulTarget
         var (link, device) = Choose();
         try
         {
-            await (command switch
-            {
-                NbdCommand.Write => device.WriteAsync(offset, buffer, flags, cancellationToken),
-                NbdCommand.WriteZeroes => device.WriteZeroesAsync(offset, length, flags, cancellationToken),
-                NbdCommand.Trim => device.TrimAsync(offset, length, cancellationToken),
-                _ => device.FlushAsync(cancellationToken),
-            }).ConfigureAwait(false);
+            await PassAsync(device, command, offset, length, buffer, flags, cancellationToken).ConfigureAwait(false);
         }
         catch (StorageException e) when (IsLoss(device, e))
         {
             throw Lose(link, e);
         }
     }
+
+    private static ValueTask PassAsync(
+        NbdDevice device, NbdCommand command, long offset, long length, ReadOnlyMemory<byte> buffer, WriteFlags flags,
+        CancellationToken cancellationToken) => command switch
+        {
+            NbdCommand.Write => device.WriteAsync(offset, buffer, flags, cancellationToken),
+            NbdCommand.WriteZeroes => device.WriteZeroesAsync(offset, length, flags, cancellationToken),
+            NbdCommand.Trim => device.TrimAsync(offset, length, cancellationToken),
+            _ => device.FlushAsync(cancellationToken),
+        };
 
     /// <summary>A server that is being stopped answers like a connection that is closed.</summary>
     private static bool IsLoss(NbdDevice device, StorageException error) =>
@@ -218,7 +251,8 @@ public sealed class RemoteDisk : BlockDevice, IForgetfulTarget
 
     private async Task<bool> TryUseAsync(Link link)
     {
-        if (link.First.Length != Length || link.First.Capabilities != Capabilities)
+        var found = link.First.Capabilities;
+        if (link.First.Length != Length || found.SectorSize != Capabilities.SectorSize || found.ReadOnly != Capabilities.ReadOnly)
         {
             _trouble = new StorageException(StorageErrorKind.Closed, "the export has come back as another disk", Path);
             _isAnother = true;

@@ -75,7 +75,7 @@ internal sealed class CopyLanes : IDisposable
             lane.Chunk = bitmap.NextDirty(from, length);
             if (lane.Chunk.IsEmpty)
                 break;
-            lane.Running = lane.Copier.CopyAsync(lane.Chunk, cancellationToken);
+            lane.Begin(lane.Copier.CopyAsync(lane.Chunk, cancellationToken));
             from = lane.Chunk.End;
         }
 
@@ -110,7 +110,7 @@ internal sealed class CopyLanes : IDisposable
             lane.Chunk = unverified.NextDirty(from, length);
             if (lane.Chunk.IsEmpty)
                 break;
-            lane.Running = lane.Comparer.CompareAsync(unverified, lane.Chunk, cancellationToken);
+            lane.Begin(lane.Comparer.CompareAsync(unverified, lane.Chunk, cancellationToken));
             from = lane.Chunk.End;
             seen += lane.Chunk.Length;
         }
@@ -138,7 +138,7 @@ internal sealed class CopyLanes : IDisposable
             _lanes[i].Finished = false;
             try
             {
-                _lanes[i].Finished = await _lanes[i].Running.ConfigureAwait(false);
+                _lanes[i].Finished = await _lanes[i].EndAsync().ConfigureAwait(false);
             }
             catch (Exception e) when (e is MirrorSourceException || MirrorDisk.IsTargetError(e))
             {
@@ -151,6 +151,8 @@ internal sealed class CopyLanes : IDisposable
 
     private sealed class Lane(ChunkLease lease, ChunkCopier copier, ChunkComparer comparer)
     {
+        private ValueTask<bool> _running;
+
         public ChunkLease Lease { get; } = lease;
 
         public ChunkCopier Copier { get; } = copier;
@@ -159,8 +161,11 @@ internal sealed class CopyLanes : IDisposable
 
         public DirtyRange Chunk { get; set; }
 
-        public ValueTask<bool> Running { get; set; }
-
         public bool Finished { get; set; }
+
+        public void Begin(ValueTask<bool> running) => _running = running;
+
+        /// <summary>Once after each <see cref="Begin"/>.</summary>
+        public ValueTask<bool> EndAsync() => _running;
     }
 }

@@ -34,6 +34,7 @@ internal static class Problems
         StorageErrorKind.ReadOnly or StorageErrorKind.Closed => ErrorCode.WrongState,
         StorageErrorKind.ParentNotFound => ErrorCode.NotFound,
         StorageErrorKind.ParentMismatch => ErrorCode.Corrupt,
+        StorageErrorKind.Unreachable => ErrorCode.Unavailable,
         _ => ErrorCode.Internal,
     };
 
@@ -47,6 +48,7 @@ internal static class Problems
         StorageErrorKind.Corrupt => "check the image with \"godwit disk check\"",
         StorageErrorKind.ParentNotFound => "put the parent beside its child, or tell where it is with \"godwit disk set-parent\"",
         StorageErrorKind.ParentMismatch => "find the parent as it was when the child was made; \"godwit disk info\" shows the chain",
+        StorageErrorKind.Unreachable => "check the network and the other host; it is tried again by itself",
         _ => null,
     };
 }

@@ -12,13 +12,13 @@ namespace Godwit.Worker.Mirrors;
 internal sealed partial class DiskMirroring
 {
     /// <summary>A copy of a chain's leaf alone would lose its parent, and one of what it reads as would lose its checkpoints.</summary>
-    private void CheckSource(StartMirror request)
+    private void CheckSource(string disk)
     {
         if (_sourceImage.Parent is null)
             return;
         throw new GodwitException(
             ErrorCode.Unsupported,
-            $"disk {request.Disk} ({_context.Entry.Disk.Path}) is a differencing disk, and a chain cannot be moved while the VM runs yet",
+            $"disk {disk} ({_context.Entry.Disk.Path}) is a differencing disk, and a chain cannot be moved while the VM runs yet",
             "stop the VM and merge the chain with \"godwit disk merge\", or convert it into one file with \"godwit disk convert\"");
     }
 
@@ -105,22 +105,30 @@ internal sealed partial class DiskMirroring
             throw;
         }
 
-        var running = new RunningMirror(_device.Current, target, bitmap, mirror.BytesPerSecond, _context.Time);
+        await PutUnderGuestAsync(
+            mirror, new RunningMirror(_device.Current, target, bitmap, mirror.BytesPerSecond, _context.Time), cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <param name="mirror">The mirror as recorded.</param>
+    /// <param name="running">Its parts; closed with its target when it does not fit.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    private async Task PutUnderGuestAsync(WorkerMirrorConfig mirror, RunningMirror running, CancellationToken cancellationToken)
+    {
         try
         {
-            _device.CheckReplacement(target);
+            _device.CheckReplacement(running.Target);
             await _device.ReplaceAsync((_, _) => ValueTask.FromResult<BlockDevice>(running.Device), cancellationToken).ConfigureAwait(false);
         }
         catch
         {
             await running.DisposeAsync().ConfigureAwait(false);
-            await target.DisposeAsync().ConfigureAwait(false);
+            await running.Target.DisposeAsync().ConfigureAwait(false);
             throw;
         }
 
         _running = running;
         running.Start(_context.Log, _context.Name);
-        _context.Log.Note($"{_context.Name}: mirroring to {mirror.UnfinishedPath} for job {mirror.JobId}, {bitmap.DirtyBytes} bytes to look at");
+        _context.Log.Note($"{_context.Name}: mirroring to {mirror.UnfinishedPath} for job {mirror.JobId}, {running.Device.Bitmap.DirtyBytes} bytes to look at");
     }
 
     /// <summary>Takes the mirror from under the guest; the source goes on alone.</summary>
@@ -135,7 +143,7 @@ internal sealed partial class DiskMirroring
 
         await running.StopAsync().ConfigureAwait(false);
         // From here on the source changes unseen, so the bitmap must be gone before: a worker that found it would trust it.
-        FileStatus.Remove(_context.BitmapPath);
+        _context.RemoveBitmaps();
         await _device.ReplaceAsync((_, _) => ValueTask.FromResult(running.Source), CancellationToken.None).ConfigureAwait(false);
         _last = running.Progress;
         _running = null;
@@ -153,7 +161,7 @@ internal sealed partial class DiskMirroring
     {
         _failure = reason;
         _context.Log.Error($"{_context.Name}: the mirror failed, the disk goes on alone: {reason.Title}");
-        FileStatus.Remove(_context.BitmapPath);
+        _context.RemoveBitmaps();
         try
         {
             if (Mirror is { } mirror)

@@ -17,6 +17,13 @@ internal sealed partial class DiskMirroring
             throw NoMirror(request.Disk, request.JobId);
         if (mirror.SwitchedFrom is not null)
             return;
+        if (mirror.Remote is not null)
+        {
+            throw new GodwitException(
+                ErrorCode.WrongState, $"disk {request.Disk} is mirrored to another host; this worker cannot go on serving it from there",
+                "hand it over by moving the VM, or cancel the mirror");
+        }
+
         if (_running is not { Device.State: MirrorDiskState.Verified } running)
         {
             throw new GodwitException(
@@ -110,7 +117,7 @@ internal sealed partial class DiskMirroring
         await running.DisposeAsync().ConfigureAwait(false);
         try
         {
-            FileStatus.Remove(_context.BitmapPath);
+            _context.RemoveBitmaps();
             await running.Source.DisposeAsync().ConfigureAwait(false);
         }
         catch (Exception e) when (e is StorageException or GodwitException)

@@ -47,7 +47,9 @@ internal sealed partial class DiskMirroring
             return;
         try
         {
-            if (TryOpenBitmap(mirror) is { } bitmap)
+            if (mirror.Remote is not null)
+                await ResumeRemoteAsync(mirror, cancellationToken).ConfigureAwait(false);
+            else if (TryOpenBitmap(mirror) is { } bitmap)
                 await AttachAsync(mirror, bitmap, cancellationToken).ConfigureAwait(false);
             else
                 await StartOverAsync(mirror, cancellationToken).ConfigureAwait(false);
@@ -69,13 +71,10 @@ internal sealed partial class DiskMirroring
                 return;
             }
 
-            throw new GodwitException(
-                ErrorCode.Busy,
-                $"disk {request.Disk} is already mirrored by job {existing.JobId} to {existing.TargetPath}",
-                "wait for that job, or cancel it");
+            throw OtherJob(request.Disk, existing);
         }
 
-        CheckSource(request);
+        CheckSource(request.Disk);
         CheckTarget(request);
         var mirror = new WorkerMirrorConfig(
             request.JobId,
@@ -126,19 +125,20 @@ internal sealed partial class DiskMirroring
         await DetachAsync(() => TargetFiles.Delete(_context, mirror)).ConfigureAwait(false);
         _context.Record(null);
         (_failure, _last) = (null, null);
-        _context.Log.Note($"{_context.Name}: mirror of job {mirror.JobId} cancelled, {mirror.UnfinishedPath} deleted");
+        var left = mirror.Remote is null ? "deleted" : "left to its host";
+        _context.Log.Note($"{_context.Name}: mirror of job {mirror.JobId} cancelled, {mirror.UnfinishedPath} {left}");
     }
 
     /// <summary>Looks whether the mirror is still well; called about every second.</summary>
     internal async Task CheckAsync()
     {
-        if (_running is not { } running || Mirror is not { TargetFile: { } identity } mirror)
+        if (_running is not { } running || Mirror is not { } mirror)
             return;
         if (running.Device.State == MirrorDiskState.Failed)
         {
             await GiveUpAsync(running.Problem!).ConfigureAwait(false);
         }
-        else if (!FileStatus.Is(mirror.UnfinishedPath, identity))
+        else if (mirror.TargetFile is { } identity && !FileStatus.Is(mirror.UnfinishedPath, identity))
         {
             await GiveUpAsync(new Problem(
                 ErrorCode.NotFound,
@@ -167,6 +167,9 @@ internal sealed partial class DiskMirroring
         if (_running is null && mirror is { SwitchedFrom: null, Failure: null })
             await StartOverAsync(mirror, CancellationToken.None).ConfigureAwait(false);
     }
+
+    private static GodwitException OtherJob(string disk, WorkerMirrorConfig existing) => new(
+        ErrorCode.Busy, $"disk {disk} is already mirrored by job {existing.JobId} to {existing.TargetPath}", "wait for that job, or cancel it");
 
     private static GodwitException NoMirror(string disk, Guid job) =>
         new(ErrorCode.NotFound, $"disk {disk} has no mirror of job {job}");

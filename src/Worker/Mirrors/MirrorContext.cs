@@ -1,5 +1,6 @@
 using Godwit.Api.Workers;
 using Godwit.Storage.Chains;
+using Godwit.Worker.Interop;
 using Godwit.Worker.Logging;
 using Godwit.Worker.Serving;
 
@@ -21,6 +22,16 @@ internal sealed record MirrorContext(
 
     /// <summary>The dirty bitmap's file.</summary>
     internal string BitmapPath => Folders.Bitmap(Name);
+
+    /// <summary>The file of what a target on another host may forget.</summary>
+    internal string UnflushedPath => Folders.Unflushed(Name);
+
+    /// <summary>Removes both: a later worker must not believe them.</summary>
+    internal void RemoveBitmaps()
+    {
+        FileStatus.Remove(BitmapPath);
+        FileStatus.Remove(UnflushedPath);
+    }
 
     /// <summary>Records the mirror, or that there is none.</summary>
     internal void Record(WorkerMirrorConfig? mirror) => Config.Update(Name, entry => entry with { Mirror = mirror });

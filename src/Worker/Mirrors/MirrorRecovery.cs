@@ -32,7 +32,7 @@ internal static class MirrorRecovery
     {
         if (mirror.SwitchedFrom is not null)
         {
-            FileStatus.Remove(context.BitmapPath);
+            context.RemoveBitmaps();
         }
         else if (mirror.Cancelled)
         {

@@ -13,6 +13,7 @@ internal sealed class RunningMirror : IAsyncDisposable
     private readonly BackgroundCopy _copy;
     private readonly RateLimit _limit;
     private readonly DirtyBitmap _bitmap;
+    private readonly UnflushedRanges? _unflushed;
     private readonly CancellationTokenSource _stop = new();
     private Task _copying = Task.CompletedTask;
 
@@ -22,12 +23,17 @@ internal sealed class RunningMirror : IAsyncDisposable
     /// <param name="bitmap">What differs; owned from now on.</param>
     /// <param name="bytesPerSecond">Upper limit of the copy's rate, or null for none.</param>
     /// <param name="time">The clock.</param>
-    internal RunningMirror(BlockDevice source, BlockDevice target, DirtyBitmap bitmap, long? bytesPerSecond, TimeProvider time)
+    /// <param name="options">Limits; the defaults when null.</param>
+    /// <param name="unflushed">What a target on another host may forget; owned from now on.</param>
+    internal RunningMirror(
+        BlockDevice source, BlockDevice target, DirtyBitmap bitmap, long? bytesPerSecond, TimeProvider time,
+        MirrorOptions? options = null, UnflushedRanges? unflushed = null)
     {
         Source = source;
         Target = target;
         _bitmap = bitmap;
-        Device = new MirrorDisk(source, target, bitmap, time);
+        _unflushed = unflushed;
+        Device = new MirrorDisk(source, target, bitmap, time, options) { Unflushed = unflushed };
         _limit = new RateLimit(bytesPerSecond, time);
         _copy = new BackgroundCopy(Device, _limit, time);
     }
@@ -72,6 +78,7 @@ internal sealed class RunningMirror : IAsyncDisposable
     {
         await Device.DisposeAsync().ConfigureAwait(false);
         _bitmap.Dispose();
+        _unflushed?.Dispose();
         _stop.Dispose();
     }
 

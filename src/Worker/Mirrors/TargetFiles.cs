@@ -50,7 +50,9 @@ internal static class TargetFiles
     /// <exception cref="GodwitException">The file system refused.</exception>
     internal static void Delete(MirrorContext context, WorkerMirrorConfig mirror)
     {
-        FileStatus.Remove(context.BitmapPath);
+        context.RemoveBitmaps();
+        if (mirror.Remote is not null)
+            return;
         if (mirror.TargetFile is { } identity)
         {
             DeleteIf(mirror.UnfinishedPath, identity);

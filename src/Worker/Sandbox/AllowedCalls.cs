@@ -36,10 +36,13 @@ internal static class AllowedCalls
         425, 426, 427,
     ];
 
-    internal const ushort Control = 16, Socket = 41, SocketPair = 53, Clone = 56, Kill = 62, ProcessControl = 157, Affinity = 203, ThreadKill = 234,
+    internal const ushort Control = 16, Socket = 41, Connect = 42, SocketPair = 53, Clone = 56, Kill = 62, ProcessControl = 157, Affinity = 203, ThreadKill = 234,
         ProcessLimits = 302, CloneByStructure = 435;
 
     internal const uint NewThread = 0x10000;
+
+    /// <summary>AF_UNIX, AF_INET, AF_INET6: where the host allows links to other hosts. To which ports, landlock says.</summary>
+    internal static ReadOnlySpan<uint> FamiliesOfLinks => [1, 2, 10];
 
     /// <summary>Requests to devices: TCGETS, FIONREAD, FIONBIO, BLKGETSIZE64.</summary>
     internal static ReadOnlySpan<uint> ControlRequests => [0x5401, 0x541b, 0x5421, 0x80081272];

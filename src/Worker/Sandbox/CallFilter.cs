@@ -16,12 +16,13 @@ internal static unsafe class CallFilter
     private const uint NumberAt = 0, ArchitectureAt = 4, FirstArgument = 16;
 
     /// <summary>Puts the filter in front of every thread of this process, for good.</summary>
+    /// <param name="links">Connections to other hosts may be made.</param>
     /// <returns>Null, or why it is not there.</returns>
-    internal static string? Apply()
+    internal static string? Apply(bool links)
     {
         if (KernelFeatures.Hidden("seccomp"))
             return "the kernel has no system call filter";
-        var program = CollectionsMarshal.AsSpan(Build((uint)Environment.ProcessId));
+        var program = CollectionsMarshal.AsSpan(Build((uint)Environment.ProcessId, links));
         fixed (Instruction* first = program)
         {
             var description = new Program { Length = (ushort)program.Length, First = first };
@@ -36,7 +37,7 @@ internal static unsafe class CallFilter
 
     /// <summary>The filter as the kernel's little machine runs it.</summary>
     /// <remarks>Calls that are allowed whatever their arguments cost next to nothing: the kernel finds out once and keeps a bitmap.</remarks>
-    internal static List<Instruction> Build(uint process)
+    internal static List<Instruction> Build(uint process, bool links)
     {
         List<Instruction> program =
         [
@@ -52,7 +53,9 @@ internal static unsafe class CallFilter
             new(IfEqual, AllowedCalls.Clone, 0, 4), new(Load, FirstArgument),
             new(IfAnyBit, AllowedCalls.NewThread, 0, 1), new(Return, Allow), new(Return, Refuse | NotPermitted),
         ]);
-        OnlyWith(program, AllowedCalls.Socket, 0, [1], NoSuchFamily);
+        OnlyWith(program, AllowedCalls.Socket, 0, links ? AllowedCalls.FamiliesOfLinks : [1], NoSuchFamily);
+        if (links)
+            program.AddRange([new(IfEqual, AllowedCalls.Connect, 0, 1), new(Return, Allow)]);
         OnlyWith(program, AllowedCalls.SocketPair, 0, [1], NoSuchFamily);
         OnlyWith(program, AllowedCalls.Control, 1, AllowedCalls.ControlRequests, NotPermitted);
         OnlyWith(program, AllowedCalls.ProcessControl, 0, AllowedCalls.ProcessRequests, NotPermitted);

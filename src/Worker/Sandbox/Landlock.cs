@@ -4,7 +4,7 @@ using Godwit.Worker.Interop;
 namespace Godwit.Worker.Sandbox;
 
 /// <summary>
-/// Landlock: the calling thread, its later threads and the programs they start reach only the folders named here, no TCP, and no
+/// Landlock: the calling thread, its later threads and the programs they start reach only the folders and TCP ports named here, and no
 /// process outside. It cannot be taken back.
 /// </summary>
 /// <remarks>Threads that exist already stay as they are. So the supervisor limits a thread of its own and starts the worker from
@@ -12,9 +12,9 @@ namespace Godwit.Worker.Sandbox;
 internal static unsafe class Landlock
 {
     private const long CreateCall = 444, AddRuleCall = 445, RestrictCall = 446;
-    private const int AskVersion = 1, PathBeneath = 1;
+    private const int AskVersion = 1, PathBeneath = 1, Port = 2;
     private const int PathOnly = 0x200000;
-    private const ulong BindAndConnectTcp = 3, AbstractSocketsAndSignals = 3;
+    private const ulong ConnectTcp = 2, BindAndConnectTcp = 3, AbstractSocketsAndSignals = 3;
 
     /// <summary>What the kernel offers.</summary>
     /// <returns>The version, 0 when there is none.</returns>
@@ -27,9 +27,10 @@ internal static unsafe class Landlock
     /// <summary>Limits the calling thread.</summary>
     /// <param name="version">What <see cref="Version"/> said; above 0.</param>
     /// <param name="places">Where files may be, with the rights there. One that does not exist is left out.</param>
+    /// <param name="ports">TCP ports it may connect to.</param>
     /// <param name="everywhere">Disks may be anywhere: only what no disk needs is taken away.</param>
     /// <exception cref="Api.GodwitException">The kernel refused; nothing has changed.</exception>
-    internal static void Restrict(int version, IEnumerable<(string Path, ulong Rights)> places, bool everywhere)
+    internal static void Restrict(int version, IEnumerable<(string Path, ulong Rights)> places, IReadOnlyList<int> ports, bool everywhere)
     {
         var handled = FolderRights.Known(version);
         if (everywhere)
@@ -43,6 +44,8 @@ internal static unsafe class Landlock
         {
             foreach (var (path, rights) in places)
                 Add(set, path, rights & handled);
+            for (var i = 0; version >= 4 && i < ports.Count; i++)
+                AddPort(set, ports[i]);
             if (LibC.Call(RestrictCall, set, 0, 0, 0) != 0)
                 throw Errno.Exception("apply landlock rules");
         }
@@ -69,6 +72,14 @@ internal static unsafe class Landlock
         {
             _ = LibC.Close(place);
         }
+    }
+
+    private static void AddPort(int set, int port)
+    {
+        // The kernel's struct landlock_net_port_attr.
+        var rule = stackalloc ulong[2] { ConnectTcp, (ulong)port };
+        if (LibC.Call(AddRuleCall, set, Port, (nint)rule, 0) != 0)
+            throw Errno.Exception($"add port {port} to the landlock rules");
     }
 
     /// <summary>The kernel's struct landlock_path_beneath_attr.</summary>

@@ -27,7 +27,7 @@ internal static unsafe class SandboxTrial
             folders,
             ParentFoldersFile.Read(folders.ParentFoldersFile),
             limits => ChildProcess.Start(
-                WorkerCommand.Program, WorkerCommand.TrySandbox(folders, limits), WorkerCommand.Environment(), [], standardError: 2)));
+                WorkerCommand.Program, WorkerCommand.TrySandbox(folders, limits), WorkerCommand.Environment(folders), [], standardError: 2)));
     }
 
     /// <summary>The process that tries.</summary>

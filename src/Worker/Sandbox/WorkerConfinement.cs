@@ -12,7 +12,7 @@ internal static class WorkerConfinement
     internal static WorkerSandbox Complete(FolderLimits limits, EventLog log)
     {
         List<string> gaps = [.. limits.Gaps()];
-        var refused = CallFilter.Apply();
+        var refused = CallFilter.Apply(limits.Links);
         if (refused is not null)
             gaps.Add(refused);
         foreach (var gap in gaps)

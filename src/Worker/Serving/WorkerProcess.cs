@@ -108,6 +108,9 @@ internal sealed class WorkerProcess : IDisposable
             case StartMirror start:
                 await _disks.Find(start.Disk).MirrorAsync(mirror => mirror.StartAsync(start)).ConfigureAwait(false);
                 break;
+            case StartRemoteMirror start:
+                await _disks.Find(start.Disk).MirrorAsync(mirror => mirror.StartRemoteAsync(start)).ConfigureAwait(false);
+                break;
             case SwitchMirror change:
                 await _disks.Find(change.Disk).MirrorAsync(mirror => mirror.SwitchAsync(change)).ConfigureAwait(false);
                 break;

@@ -136,7 +136,7 @@ internal sealed class Supervisor : IDisposable
             return LimitedThread.Run(_folders, _disks, limits => ChildProcess.Start(
                 WorkerCommand.Program,
                 WorkerCommand.Serve(_folders, _nbd, _control, Environment.ProcessId, restarts, limits),
-                WorkerCommand.Environment(),
+                WorkerCommand.Environment(_folders),
                 [_nbd, _control],
                 log));
         }

@@ -25,7 +25,7 @@ internal static class WorkerCommand
     internal static IReadOnlyList<string> TrySandbox(WorkerFolders folders, FolderLimits limits) => Start("sandbox", folders, limits);
 
     /// <summary>The few variables a worker may see: what started us may carry secrets in the others.</summary>
-    internal static IReadOnlyList<string> Environment()
+    internal static IReadOnlyList<string> Environment(WorkerFolders folders)
     {
         List<string> kept = [];
         foreach (DictionaryEntry entry in System.Environment.GetEnvironmentVariables())
@@ -36,6 +36,10 @@ internal static class WorkerCommand
 
         // Only in development, where the runtime would offer itself to debuggers through a socket in /tmp.
         kept.Add("DOTNET_EnableDiagnostics=0");
+
+        // The runtime reads the computer's authorities before it speaks TLS. They count for nothing here, and the worker may not read them.
+        kept.Add($"SSL_CERT_DIR={folders.Tls}");
+        kept.Add($"SSL_CERT_FILE={Path.Combine(folders.Tls, "ca.pem")}");
         return kept;
     }
 
@@ -49,6 +53,8 @@ internal static class WorkerCommand
         Add(arguments, "--landlock", limits.Version);
         if (limits.Everywhere)
             arguments.Add("--disks-anywhere");
+        if (limits.Links)
+            arguments.Add("--links");
         if (limits.Problem is { } problem)
             arguments.AddRange(["--unlimited-because", problem]);
         return arguments;

@@ -8,7 +8,7 @@ namespace Godwit.Nbd.Tests.Remote;
 internal sealed class BreakableLink : IAsyncDisposable
 {
     private readonly TempFolder _folder = new();
-    private readonly Socket _listener = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+    private readonly Socket _listener;
     private readonly CancellationTokenSource _stop = new();
     private readonly Lock _lock = new();
     private readonly List<Socket> _sockets = [];
@@ -18,13 +18,18 @@ internal sealed class BreakableLink : IAsyncDisposable
     private volatile bool _refusing;
     private int _accepted;
 
-    public BreakableLink(EndPoint server)
+    public BreakableLink(EndPoint server, bool tcp = false)
     {
         Server = server;
-        _listener.Bind(EndPoint);
+        _listener = tcp
+            ? new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp)
+            : new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        _listener.Bind(tcp ? new IPEndPoint(IPAddress.Loopback, 0) : EndPoint);
         _listener.Listen(64);
         _accepting = Task.Run(AcceptAsync);
     }
+
+    public int Port => ((IPEndPoint)_listener.LocalEndPoint!).Port;
 
     public UnixDomainSocketEndPoint EndPoint => new(_folder.File("link.sock"));
 

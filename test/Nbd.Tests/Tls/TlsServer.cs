@@ -18,11 +18,16 @@ internal sealed class TlsServer : IAsyncDisposable
     private readonly Task _running;
 
     public TlsServer(BlockDevice device, NbdServerOptions? options = null, bool expired = false)
+        : this([new NbdExport("disk", device)], options, expired)
+    {
+    }
+
+    public TlsServer(IReadOnlyList<NbdExport> exports, NbdServerOptions? options = null, bool expired = false)
     {
         _identity = Authority.Identity(Folder.File("server"), "localhost", forServer: true, expired);
         ClientIdentity = Authority.Identity(Folder.File("client"), "someone", forServer: false);
         Server = new NbdServer(
-            [new NbdExport("disk", device)], (options ?? new NbdServerOptions()) with { Tls = _identity, OnProblem = Tell });
+            exports, (options ?? new NbdServerOptions()) with { Tls = _identity, OnProblem = Tell });
         _listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         _listener.Listen(64);
         _running = Task.Run(() => Server.RunAsync(_listener, _stop.Token));
