@@ -33,6 +33,19 @@ public sealed class DiskCounters
         Interlocked.Increment(ref _counts[at + Latency + LatencyHistogram.StepOf(took)]);
     }
 
+    /// <summary>All requests that have ended, and their times together.</summary>
+    public GuestLoad ReadLoad()
+    {
+        var (requests, time) = (0L, 0L);
+        for (var at = 0; at < _counts.Length; at += OperationLength)
+        {
+            requests += Volatile.Read(ref _counts[at + Requests]);
+            time += Volatile.Read(ref _counts[at + Time]);
+        }
+
+        return new GuestLoad(requests, time);
+    }
+
     /// <summary>The counts as they are now. Requests that end meanwhile may be in some of the numbers only.</summary>
     public OperationCounts Read(DiskOperation operation)
     {

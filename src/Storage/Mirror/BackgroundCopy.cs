@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using Godwit.Storage.Limits;
+using Godwit.Storage.Metrics;
 
 namespace Godwit.Storage.Mirror;
 
@@ -27,6 +28,7 @@ public sealed class BackgroundCopy
     private readonly DirtyBitmap _bitmap;
     private readonly DirtyBitmap _unverified;
     private readonly CopyLanes _lanes;
+    private readonly CopyPacer _pacer;
     private readonly HoleScan _holes;
     private bool _atRoundStart = true;
     private bool _roundWasSynchronous;
@@ -43,7 +45,8 @@ public sealed class BackgroundCopy
     /// <param name="mirror">The mirror to work for; stays the caller's.</param>
     /// <param name="limit">The rate to stay below; may be changed and shared.</param>
     /// <param name="time">The clock.</param>
-    public BackgroundCopy(MirrorDisk mirror, RateLimit limit, TimeProvider time)
+    /// <param name="guests">What guests have asked for so far, for the copy to keep out of their way; null: it does not.</param>
+    public BackgroundCopy(MirrorDisk mirror, RateLimit limit, TimeProvider time, Func<GuestLoad>? guests = null)
     {
         _mirror = mirror;
         _limit = limit;
@@ -54,6 +57,7 @@ public sealed class BackgroundCopy
         var source = new MirrorSource(mirror.Source);
         _lanes = new CopyLanes(mirror, source, mirror.Options.ChunksAtOnce, LongestChunk);
         _holes = new HoleScan(mirror, source, _lanes.FirstLease);
+        _pacer = new CopyPacer(guests, time);
         _flushedAt = time.GetTimestamp();
     }
 
@@ -63,6 +67,9 @@ public sealed class BackgroundCopy
     /// <summary>How far it has come.</summary>
     public BackgroundCopyProgress Progress => new(
         _lanes.Copied, _lanes.Read, _bitmap.DirtyBytes, Volatile.Read(ref _verified), Volatile.Read(ref _toVerify));
+
+    /// <summary>The part of the time in which it works; below 1 while it rests for guests.</summary>
+    public double Share => _pacer.Share;
 
     /// <summary>Works until it is cancelled or the mirror has failed; see <see cref="MirrorDisk.State"/> for how far it is.</summary>
     /// <param name="cancellationToken">Ends the copy. The bitmap then says what is left, and the mirror goes on serving. A
@@ -167,6 +174,7 @@ public sealed class BackgroundCopy
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask CopyNextAsync(CancellationToken cancellationToken)
     {
+        var begun = _time.GetTimestamp();
         var before = _lanes.Read;
         var next = await _lanes.CopyAsync(_bitmap, _unverified, _cursor, ChunkLength(), cancellationToken).ConfigureAwait(false);
         if (next < 0)
@@ -176,6 +184,7 @@ public sealed class BackgroundCopy
         }
 
         _cursor = next;
+        await _pacer.RestAsync(begun, cancellationToken).ConfigureAwait(false);
         await _limit.TakeAsync(_lanes.Read - before, cancellationToken).ConfigureAwait(false);
         if (_mirror.Unflushed is not null)
             await FlushNowAndThenAsync(cancellationToken).ConfigureAwait(false);
@@ -221,12 +230,17 @@ public sealed class BackgroundCopy
             _comparing = true;
         }
 
+        var begun = _time.GetTimestamp();
         var (seen, equal) = await _lanes.CompareAsync(_unverified, ChunkLength(), cancellationToken).ConfigureAwait(false);
         Volatile.Write(ref _verified, _verified + equal);
         if (seen == 0)
+        {
             _condition.TryBecomeVerified();
-        else
-            await _limit.TakeAsync(seen, cancellationToken).ConfigureAwait(false);
+            return;
+        }
+
+        await _pacer.RestAsync(begun, cancellationToken).ConfigureAwait(false);
+        await _limit.TakeAsync(seen, cancellationToken).ConfigureAwait(false);
     }
 
     private async ValueTask WaitAsync(CancellationToken cancellationToken) =>

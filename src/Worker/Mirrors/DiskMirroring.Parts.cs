@@ -106,7 +106,7 @@ internal sealed partial class DiskMirroring
         }
 
         await PutUnderGuestAsync(
-            mirror, new RunningMirror(_device.Current, target, bitmap, mirror.BytesPerSecond, _context.Time), cancellationToken).ConfigureAwait(false);
+            mirror, new RunningMirror(_device.Current, target, bitmap, mirror.BytesPerSecond, _guests, _context.Time), cancellationToken).ConfigureAwait(false);
     }
 
     /// <param name="mirror">The mirror as recorded.</param>

@@ -74,7 +74,7 @@ internal sealed partial class DiskMirroring
         {
             var (bitmap, unflushed) = OpenBitmaps();
             var options = new MirrorOptions { GiveUpAfter = PatienceWithLinks, ChunksAtOnce = mirror.Remote!.Connections };
-            running = new RunningMirror(_device.Current, target, bitmap, mirror.BytesPerSecond, _context.Time, options, unflushed);
+            running = new RunningMirror(_device.Current, target, bitmap, mirror.BytesPerSecond, _guests, _context.Time, options, unflushed);
         }
         catch
         {

@@ -1,6 +1,7 @@
 using Godwit.Api;
 using Godwit.Api.Workers;
 using Godwit.Storage.Formats;
+using Godwit.Storage.Metrics;
 using Godwit.Storage.Mirror;
 using Godwit.Worker.Control;
 using Godwit.Worker.Interop;
@@ -17,16 +18,22 @@ internal sealed partial class DiskMirroring
     private readonly MirrorContext _context;
     private readonly SwitchableDisk _device;
     private readonly ImageDescription _sourceImage;
+    private readonly Func<GuestLoad> _guests;
     private volatile RunningMirror? _running;
     private Problem? _failure;
     private MirrorProgress? _last;
 
     /// <summary>Creates it for a disk that has just been opened and does not serve anyone yet.</summary>
-    internal DiskMirroring(MirrorContext context, SwitchableDisk device, ImageDescription sourceImage)
+    /// <param name="context">What is shared about the disk.</param>
+    /// <param name="device">The disk.</param>
+    /// <param name="sourceImage">How its image is laid out.</param>
+    /// <param name="guests">What guests have asked for so far: copies keep out of their way.</param>
+    internal DiskMirroring(MirrorContext context, SwitchableDisk device, ImageDescription sourceImage, Func<GuestLoad> guests)
     {
         _context = context;
         _device = device;
         _sourceImage = sourceImage;
+        _guests = guests;
     }
 
     private WorkerMirrorConfig? Mirror => _context.Entry.Mirror;

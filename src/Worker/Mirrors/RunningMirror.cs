@@ -1,6 +1,7 @@
 using Godwit.Api;
 using Godwit.Storage;
 using Godwit.Storage.Limits;
+using Godwit.Storage.Metrics;
 using Godwit.Storage.Mirror;
 using Godwit.Worker.Control;
 using Godwit.Worker.Logging;
@@ -22,11 +23,12 @@ internal sealed class RunningMirror : IAsyncDisposable
     /// <param name="target">The new file; stays the caller's.</param>
     /// <param name="bitmap">What differs; owned from now on.</param>
     /// <param name="bytesPerSecond">Upper limit of the copy's rate, or null for none.</param>
+    /// <param name="guests">What guests have asked for so far.</param>
     /// <param name="time">The clock.</param>
     /// <param name="options">Limits; the defaults when null.</param>
     /// <param name="unflushed">What a target on another host may forget; owned from now on.</param>
     internal RunningMirror(
-        BlockDevice source, BlockDevice target, DirtyBitmap bitmap, long? bytesPerSecond, TimeProvider time,
+        BlockDevice source, BlockDevice target, DirtyBitmap bitmap, long? bytesPerSecond, Func<GuestLoad> guests, TimeProvider time,
         MirrorOptions? options = null, UnflushedRanges? unflushed = null)
     {
         Source = source;
@@ -35,7 +37,7 @@ internal sealed class RunningMirror : IAsyncDisposable
         _unflushed = unflushed;
         Device = new MirrorDisk(source, target, bitmap, time, options) { Unflushed = unflushed };
         _limit = new RateLimit(bytesPerSecond, time);
-        _copy = new BackgroundCopy(Device, _limit, time);
+        _copy = new BackgroundCopy(Device, _limit, time, guests);
     }
 
     /// <summary>The side that serves the guest.</summary>

@@ -143,7 +143,8 @@ internal sealed class ServedDisk : IDisposable
         var options = new ChainOptions { Format = image.Format, ReadOnly = disk.ReadOnly, ParentFolders = _context.ParentFolders };
         var source = await DiskChain.OpenAsync(disk.Path, options, cancellationToken).ConfigureAwait(false);
         var device = new SwitchableDisk(source.Device);
-        var mirroring = new DiskMirroring(_context, device, image);
+        var counters = new DiskCounters();
+        var mirroring = new DiskMirroring(_context, device, image, counters.ReadLoad);
         try
         {
             await mirroring.ResumeAsync(cancellationToken).ConfigureAwait(false);
@@ -154,10 +155,9 @@ internal sealed class ServedDisk : IDisposable
             throw;
         }
 
-        (_format, _device, _mirroring) = (image.Format.ToApi(), device, mirroring);
-        _counters = new DiskCounters();
+        (_format, _device, _mirroring, _counters) = (image.Format.ToApi(), device, mirroring, counters);
         _throttle = new ThrottledDisk(device, _context.Time) { Limits = LimitsOf(_context.Entry.Limits) };
-        _export = new NbdExport(Name, new MeteredDisk(_throttle, _counters));
+        _export = new NbdExport(Name, new MeteredDisk(_throttle, counters));
         _context.Log.Note($"{Name} is served from {disk.Path} ({_format}, {device.Length} bytes)");
     }
 
