@@ -44,3 +44,9 @@ count_results() {
     awk '!/^failed: / { passed += $1; failed += $2; skipped += $3 }
          END { printf "%d passed, %d failed%s\n", passed, failed, skipped ? ", " skipped " skipped" : ""; exit failed > 0 }' "$1"
 }
+
+# soak_kills N: longer than any test may be, so not part of them.
+soak_kills() {
+    GODWIT_PROGRAMS="$PWD/out/bin" GODWIT_KILLS=$1 artifacts/bin/Nbd.Tests/release/Godwit.Nbd.Tests \
+        -noLogo -noColor -showLiveOutput -method '*Killing_the_worker_loses_no*'
+}
