@@ -19,6 +19,8 @@ public sealed class NbdDevice : BlockDevice
     /// and below 32 bits.</summary>
     private const long MaxCompactRange = 1L << 30;
 
+    private const int MostAttempts = 500;
+
     private readonly ClientConnection _connection;
     private readonly ClientSession _session;
     private byte[]? _zeroes;
@@ -168,6 +170,26 @@ public sealed class NbdDevice : BlockDevice
 
     private static async ValueTask<ClientStream> OpenAsync(EndPoint server, string path, CancellationToken cancellationToken)
     {
+        for (var attempt = 0; ; attempt++)
+        {
+            try
+            {
+                return await TryOpenAsync(server, path, cancellationToken).ConfigureAwait(false);
+            }
+            catch (SocketException full) when (full.SocketErrorCode == SocketError.WouldBlock && attempt < MostAttempts)
+            {
+                // Too many come at once for the server's queue; a unix socket says so instead of letting us wait.
+                await Task.Delay(10, cancellationToken).ConfigureAwait(false);
+            }
+            catch (SocketException failure)
+            {
+                throw new StorageException(StorageErrorKind.NotFound, $"no NBD server answers there: {failure.Message}", path, inner: failure);
+            }
+        }
+    }
+
+    private static async ValueTask<ClientStream> TryOpenAsync(EndPoint server, string path, CancellationToken cancellationToken)
+    {
         var unix = server.AddressFamily == AddressFamily.Unix;
         var socket = new Socket(server.AddressFamily, SocketType.Stream, unix ? ProtocolType.Unspecified : ProtocolType.Tcp);
         try
@@ -177,12 +199,7 @@ public sealed class NbdDevice : BlockDevice
                 socket.NoDelay = true;
             return new ClientStream(socket, path);
         }
-        catch (SocketException failure)
-        {
-            socket.Dispose();
-            throw new StorageException(StorageErrorKind.NotFound, $"no NBD server answers there: {failure.Message}", path, inner: failure);
-        }
-        catch (OperationCanceledException)
+        catch (Exception e) when (e is SocketException or OperationCanceledException)
         {
             socket.Dispose();
             throw;
