@@ -13,6 +13,9 @@ public sealed record NbdClientOptions
     /// socket.</summary>
     public string? ServerName { get; init; }
 
+    /// <summary>The point of the export whose changes <see cref="NbdDevice.GetChangesAsync"/> tells; a server without it is not connected to.</summary>
+    public string? ChangesSince { get; init; }
+
     /// <summary>The form to ask for; a server that does not know it is asked for the one below.</summary>
     internal NbdHeaderForm BestForm { get; init; } = NbdHeaderForm.Extended;
 }

@@ -76,6 +76,22 @@ public sealed class NbdDevice : BlockDevice
         }
     }
 
+    /// <summary>Tells whether the start of a range may have changed since the point of <see cref="NbdClientOptions.ChangesSince"/>.</summary>
+    /// <param name="offset">First byte; a multiple of the sector size.</param>
+    /// <param name="length">Bytes the caller is interested in; a multiple of the sector size, above zero, inside the device.</param>
+    /// <param name="cancellationToken">Gives up waiting.</param>
+    /// <returns>The run that starts at <paramref name="offset"/>, cut to <paramref name="length"/>. The next one may be of the same kind.</returns>
+    /// <exception cref="StorageException"><see cref="StorageErrorKind.Unsupported"/>: no point was asked for; or the range is invalid, or the
+    /// connection failed.</exception>
+    public async ValueTask<ChangedRun> GetChangesAsync(long offset, long length, CancellationToken cancellationToken)
+    {
+        if (_session.Contexts.Changes is null)
+            throw new StorageException(StorageErrorKind.Unsupported, "the connection was made without a point", Path, offset, "changes");
+        var answer = await _connection.AskAsync(
+            NbdCommand.BlockStatus, NbdCommandFlags.None, offset, Math.Min(length, MaxRange), default, default, cancellationToken).ConfigureAwait(false);
+        return answer.Changes!.Value;
+    }
+
     /// <inheritdoc/>
     public override async ValueTask DisposeAsync()
     {
@@ -155,9 +171,9 @@ public sealed class NbdDevice : BlockDevice
         if (_session.Contexts.Allocation is null)
             return new Extent(offset, length, ExtentKind.Data);
         var count = Math.Min(length, MaxRange);
-        var extent = await _connection.AskAsync(
+        var answer = await _connection.AskAsync(
             NbdCommand.BlockStatus, NbdCommandFlags.None, offset, count, default, default, cancellationToken).ConfigureAwait(false);
-        return extent!.Value;
+        return answer.Extent!.Value;
     }
 
     private long MaxRange => _session.ExtendedHeaders ? long.MaxValue : MaxCompactRange;

@@ -34,6 +34,9 @@ internal sealed class WorkerFolders(string config, string run)
     /// <summary>The dirty bitmap of a disk.</summary>
     internal string Bitmap(string disk) => Path.Combine(Config, disk + ".bitmap");
 
+    /// <summary>What has changed on a disk since a point.</summary>
+    internal string Changes(string disk, Guid point) => Path.Combine(Config, $"{disk}.{point:N}.changes");
+
     /// <summary>Checks the configuration folder and makes the sockets' folder, for the owner only.</summary>
     /// <exception cref="GodwitException">There is nothing to serve, or the folder is open to others.</exception>
     internal void Prepare()

@@ -69,3 +69,11 @@ internal enum AllocationFlags : uint
     Hole = 1,
     Zero = 2,
 }
+
+/// <summary>States of a godwit:dirty context; the same as those of QEMU's qemu:dirty-bitmap.</summary>
+[Flags]
+internal enum ChangeFlags : uint
+{
+    None = 0,
+    Dirty = 1,
+}

@@ -165,7 +165,7 @@ internal sealed class Handshake(IReadOnlyList<NbdExport> exports, InputBuffer in
         return session;
     }
 
-    private Session NewSession(NbdExport export) => new(export, _form, _contexts.For(export));
+    private Session NewSession(NbdExport export) => _contexts.SessionOf(export, _form);
 
     private NbdExport? Find(ReadOnlySpan<byte> name)
     {

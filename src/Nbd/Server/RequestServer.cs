@@ -254,12 +254,13 @@ internal sealed class RequestServer(
 
     private void Status(in RequestHeader request, StatusContexts contexts)
     {
-        output.MakeRoom(BlockStatus.Room);
+        var room = BlockStatus.Room(contexts);
+        output.MakeRoom(room);
         var start = output.Used;
-        var task = BlockStatus.CollectAsync(_device, request, contexts, output.Buffer.Memory.Slice(start, BlockStatus.Room), abort);
+        var task = BlockStatus.CollectAsync(session, request, contexts, output.Buffer.Memory.Slice(start, room), abort);
         if (!task.IsCompleted)
         {
-            var status = pending.Add(PendingKind.Status, request.Tag, output.Lend(BlockStatus.Room), BlockStatus.Room);
+            var status = pending.Add(PendingKind.Status, request.Tag, output.Lend(room), room);
             status.Start = start;
             status.Watch(task);
             return;

@@ -6,7 +6,8 @@ namespace Godwit.Nbd.Server;
 /// <param name="Export">The export the client chose.</param>
 /// <param name="Form">How requests and replies look.</param>
 /// <param name="Contexts">What the client may ask for in a block status.</param>
-internal sealed record Session(NbdExport Export, NbdHeaderForm Form, StatusContexts Contexts)
+/// <param name="ContextTable">What the contexts' numbers stand for; null without contexts.</param>
+internal sealed record Session(NbdExport Export, NbdHeaderForm Form, StatusContexts Contexts, ExportContexts? ContextTable)
 {
     /// <summary>What was offered.</summary>
     public NbdTransmissionFlags Flags { get; } = Export.Flags(Form, Contexts);

@@ -15,6 +15,8 @@ public sealed class ChangePoint : IDisposable
     private readonly Lock _reading = new();
     private readonly string _path;
     private readonly Guid _boot;
+
+    // Without one everything has changed.
     private DirtyBitmap? _bitmap;
 
     private ChangePoint(string name, string path, Guid boot, DirtyBitmap? bitmap, string? lost)
@@ -119,6 +121,15 @@ public sealed class ChangePoint : IDisposable
                 new PointSession(true, _boot, stamp).Write(_path);
         }
 
+        Dispose();
+    }
+
+    /// <summary>Removes the file, then lets go of the memory.</summary>
+    /// <exception cref="StorageException">The folder refused; the point goes on.</exception>
+    internal void Delete()
+    {
+        if (_path.Length > 0)
+            LocalFolder.Remove(_path);
         Dispose();
     }
 

@@ -40,15 +40,19 @@ public sealed class ChangeTracker : IDisposable
             cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Ends a point; its file stays the caller's. Whoever still reads it is told that everything has changed.</summary>
+    /// <summary>Ends a point and deletes its file. Whoever still reads it is told that everything has changed.</summary>
     /// <param name="disk">The disk that marks here.</param>
     /// <param name="point">The point.</param>
     /// <param name="cancellationToken">Gives up waiting for requests under way; the point goes on then.</param>
-    public async ValueTask RemoveAsync(SwitchableDisk disk, ChangePoint point, CancellationToken cancellationToken)
-    {
-        await disk.PauseAsync(_ => Restore([.. Points.Where(each => each != point)]), cancellationToken).ConfigureAwait(false);
-        point.Dispose();
-    }
+    /// <exception cref="StorageException">The file cannot be deleted; the point goes on.</exception>
+    public ValueTask RemoveAsync(SwitchableDisk disk, ChangePoint point, CancellationToken cancellationToken) => disk.PauseAsync(
+        _ =>
+        {
+            // The file first: one that is not marked any more must not be found by anyone.
+            point.Delete();
+            Restore([.. Points.Where(each => each != point)]);
+        },
+        cancellationToken);
 
     /// <summary>Lets go of all points as a killed process would; the disk is not used any more.</summary>
     public void Dispose()

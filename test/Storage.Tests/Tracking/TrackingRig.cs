@@ -45,7 +45,7 @@ internal sealed class TrackingRig : IAsyncDisposable
     public async Task RemoveAsync(string name)
     {
         await Tracker.RemoveAsync(Disk, Find(name), None);
-        System.IO.File.Delete(File(name));
+        Assert.False(System.IO.File.Exists(File(name)));
         _then.Remove(name);
     }
 
