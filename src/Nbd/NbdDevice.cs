@@ -176,6 +176,10 @@ public sealed class NbdDevice : BlockDevice
         return answer.Extent!.Value;
     }
 
+    /// <inheritdoc/>
+    protected override async ValueTask ResizeCoreAsync(long length, CancellationToken cancellationToken) =>
+        await _connection.AskAsync(NbdCommand.Resize, NbdCommandFlags.None, length, 0, default, default, cancellationToken).ConfigureAwait(false);
+
     private long MaxRange => _session.ExtendedHeaders ? long.MaxValue : MaxCompactRange;
 
     private static async ValueTask<ClientStream> OpenAsync(EndPoint server, string path, CancellationToken cancellationToken)
@@ -206,7 +210,7 @@ public sealed class NbdDevice : BlockDevice
         session.PreferredBlock,
         session.Has(NbdTransmissionFlags.ReadOnly),
         session.Has(NbdTransmissionFlags.SendTrim) ? TrimResult.Undefined : TrimResult.Ignored,
-        CanResize: false);
+        CanResize: session.Has(NbdTransmissionFlags.SendResize) && !session.Has(NbdTransmissionFlags.ReadOnly));
 
     private NbdCommandFlags FuaFlag(WriteFlags flags) =>
         (flags & WriteFlags.ForceUnitAccess) != 0 && _session.Has(NbdTransmissionFlags.SendFua)

@@ -35,6 +35,9 @@ public sealed class NbdExport
     /// <summary>Clients may not change it, whatever the device could do; several exports can share one device.</summary>
     public bool ReadOnly { get; init => field = value || Device.Capabilities.ReadOnly; }
 
+    /// <summary>Clients may make it larger, if the device can grow and the export is not read-only. Not offered to anybody unless set.</summary>
+    public bool Resizable { get => field && Device.Capabilities.CanResize && !ReadOnly; init; }
+
     /// <summary>The points since which changes are marked; each is offered as the meta context <c>godwit:dirty:NAME</c>. Stays the caller's.</summary>
     public ChangeTracker? Changes { get; init; }
 
@@ -67,6 +70,8 @@ public sealed class NbdExport
             flags |= NbdTransmissionFlags.BlockStatusPayload;
         if (ReadOnly)
             return flags | NbdTransmissionFlags.ReadOnly;
+        if (Resizable)
+            flags |= NbdTransmissionFlags.SendResize;
         return flags | NbdTransmissionFlags.SendTrim | NbdTransmissionFlags.SendWriteZeroes | NbdTransmissionFlags.SendFastZero;
     }
 

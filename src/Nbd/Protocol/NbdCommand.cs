@@ -11,6 +11,9 @@ internal enum NbdCommand : ushort
     Cache = 5,
     WriteZeroes = 6,
     BlockStatus = 7,
+
+    /// <summary>Makes the export larger (NBD proto.md names it; the offset is the new size, see ADR 0016).</summary>
+    Resize = 8,
 }
 
 /// <summary>Flags of a request (NBD proto.md, "Command flags").</summary>

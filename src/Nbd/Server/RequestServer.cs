@@ -107,6 +107,9 @@ internal sealed class RequestServer(
                 if ((request.Flags & NbdCommandFlags.NoHole) != 0)
                     flags |= WriteFlags.KeepAllocated;
                 return _device.WriteZeroesAsync((long)request.Offset, (long)request.Length, flags, abort);
+            case NbdCommand.Resize:
+                var resize = _device.ResizeAsync((long)request.Offset, abort);
+                return stable ? ThenFlushAsync(resize) : resize;
             default:
                 // CACHE is a hint; the page cache needs none from us.
                 return default;
