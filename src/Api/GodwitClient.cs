@@ -46,16 +46,6 @@ public sealed partial class GodwitClient : IDisposable
     public Task<IReadOnlyList<VirtualMachineStatistics>> ListStatisticsAsync(CancellationToken cancellationToken) =>
         SendAsync(HttpMethod.Get, "v1/statistics", null, ApiJson.Default.IReadOnlyListVirtualMachineStatistics, Quick, cancellationToken);
 
-    /// <summary>Limits how much a disk of a running VM may be used.</summary>
-    /// <param name="name">The VM.</param>
-    /// <param name="disk">The disk.</param>
-    /// <param name="limits">The limits; what is null is not limited.</param>
-    /// <param name="cancellationToken">Gives up waiting.</param>
-    /// <returns>The limits that hold now.</returns>
-    public Task<DiskLimitSpec> LimitDiskAsync(string name, string disk, DiskLimitSpec limits, CancellationToken cancellationToken) => SendAsync(
-        HttpMethod.Put, $"{VmPath(name)}/disks/{Uri.EscapeDataString(disk)}/limits", ToJson(limits, ApiJson.Default.DiskLimitSpec),
-        ApiJson.Default.DiskLimitSpec, Quick, cancellationToken);
-
     /// <summary>Answers with one VM.</summary>
     /// <param name="name">Its name.</param>
     /// <param name="cancellationToken">Gives up waiting.</param>

@@ -51,6 +51,7 @@ internal static class HostApplication
         app.UseRouting();
         app.MapOpenApi();
         VirtualMachineEndpoints.Map(app);
+        PointEndpoints.Map(app);
         JobEndpoints.Map(app);
         HostEndpoints.Map(app);
         StatisticsEndpoints.Map(app);
@@ -115,6 +116,7 @@ internal static class HostApplication
         services.AddSingleton<VirtualMachineOperations>();
         services.AddSingleton<StatisticsReader>();
         services.AddSingleton<DiskLimiting>();
+        services.AddSingleton<DiskTracking>();
         services.AddSingleton(provider =>
         {
             var log = provider.GetRequiredService<ILogger<Reconciler>>();

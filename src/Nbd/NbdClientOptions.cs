@@ -17,6 +17,9 @@ public sealed record NbdClientOptions
     /// waits until what they had asked for has ended; a server that cannot do that is refused.</summary>
     public long WriterEpoch { get; init; }
 
+    /// <summary>The point of the export whose changes <see cref="NbdDevice.GetChangesAsync"/> tells; a server without it is not connected to.</summary>
+    public string? ChangesSince { get; init; }
+
     /// <summary>The form to ask for; a server that does not know it is asked for the one below.</summary>
     internal NbdHeaderForm BestForm { get; init; } = NbdHeaderForm.Extended;
 }

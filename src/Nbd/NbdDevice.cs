@@ -82,6 +82,22 @@ public sealed class NbdDevice : BlockDevice
         }
     }
 
+    /// <summary>Tells whether the start of a range may have changed since the point of <see cref="NbdClientOptions.ChangesSince"/>.</summary>
+    /// <param name="offset">First byte; a multiple of the sector size.</param>
+    /// <param name="length">Bytes the caller is interested in; a multiple of the sector size, above zero, inside the device.</param>
+    /// <param name="cancellationToken">Gives up waiting.</param>
+    /// <returns>The run that starts at <paramref name="offset"/>, cut to <paramref name="length"/>. The next one may be of the same kind.</returns>
+    /// <exception cref="StorageException"><see cref="StorageErrorKind.Unsupported"/>: no point was asked for; or the range is invalid, or the
+    /// connection failed.</exception>
+    public async ValueTask<ChangedRun> GetChangesAsync(long offset, long length, CancellationToken cancellationToken)
+    {
+        if (_session.Contexts.Changes is null)
+            throw new StorageException(StorageErrorKind.Unsupported, "the connection was made without a point", Path, offset, "changes");
+        var answer = await _connection.AskAsync(
+            NbdCommand.BlockStatus, NbdCommandFlags.None, offset, Math.Min(length, MaxRange), default, default, cancellationToken).ConfigureAwait(false);
+        return answer.Changes!.Value;
+    }
+
     /// <inheritdoc/>
     public override async ValueTask DisposeAsync()
     {
@@ -161,10 +177,14 @@ public sealed class NbdDevice : BlockDevice
         if (_session.Contexts.Allocation is null)
             return new Extent(offset, length, ExtentKind.Data);
         var count = Math.Min(length, MaxRange);
-        var extent = await _connection.AskAsync(
+        var answer = await _connection.AskAsync(
             NbdCommand.BlockStatus, NbdCommandFlags.None, offset, count, default, default, cancellationToken).ConfigureAwait(false);
-        return extent!.Value;
+        return answer.Extent!.Value;
     }
+
+    /// <inheritdoc/>
+    protected override async ValueTask ResizeCoreAsync(long length, CancellationToken cancellationToken) =>
+        await _connection.AskAsync(NbdCommand.Resize, NbdCommandFlags.None, length, 0, default, default, cancellationToken).ConfigureAwait(false);
 
     private long MaxRange => _session.ExtendedHeaders ? long.MaxValue : MaxCompactRange;
 
@@ -211,7 +231,7 @@ public sealed class NbdDevice : BlockDevice
         session.PreferredBlock,
         session.Has(NbdTransmissionFlags.ReadOnly),
         session.Has(NbdTransmissionFlags.SendTrim) ? TrimResult.Undefined : TrimResult.Ignored,
-        CanResize: false);
+        CanResize: session.Has(NbdTransmissionFlags.SendResize) && !session.Has(NbdTransmissionFlags.ReadOnly));
 
     private NbdCommandFlags FuaFlag(WriteFlags flags) =>
         (flags & WriteFlags.ForceUnitAccess) != 0 && _session.Has(NbdTransmissionFlags.SendFua)

@@ -2,6 +2,7 @@ using System.Text;
 using Godwit.Nbd.Protocol;
 using Godwit.Nbd.Server;
 using Godwit.Storage;
+using Godwit.Storage.Tracking;
 
 namespace Godwit.Nbd;
 
@@ -34,6 +35,12 @@ public sealed class NbdExport
     /// <summary>Clients may not change it, whatever the device could do; several exports can share one device.</summary>
     public bool ReadOnly { get; init => field = value || Device.Capabilities.ReadOnly; }
 
+    /// <summary>Clients may make it larger, if the device can grow and the export is not read-only. Not offered to anybody unless set.</summary>
+    public bool Resizable { get => field && Device.Capabilities.CanResize && !ReadOnly; init; }
+
+    /// <summary>The points since which changes are marked; each is offered as the meta context <c>godwit:dirty:NAME</c>. Stays the caller's.</summary>
+    public ChangeTracker? Changes { get; init; }
+
     /// <summary>What it is, for people: shown by programs that list exports. At most 4096 bytes of UTF-8.</summary>
     /// <exception cref="ArgumentException">It is too long.</exception>
     public string Description
@@ -65,6 +72,8 @@ public sealed class NbdExport
             flags |= NbdTransmissionFlags.BlockStatusPayload;
         if (ReadOnly)
             return flags | NbdTransmissionFlags.ReadOnly;
+        if (Resizable)
+            flags |= NbdTransmissionFlags.SendResize;
         return flags | NbdTransmissionFlags.SendTrim | NbdTransmissionFlags.SendWriteZeroes | NbdTransmissionFlags.SendFastZero;
     }
 

@@ -16,6 +16,7 @@ namespace Godwit.Storage;
 public abstract class BlockDevice : IAsyncDisposable
 {
     private long _length;
+    private int _resizing;
 
     /// <summary>Creates the device.</summary>
     /// <param name="length">Size in bytes; a multiple of the sector size.</param>
@@ -133,20 +134,27 @@ public abstract class BlockDevice : IAsyncDisposable
     /// <summary>Makes the device larger; the new space reads as zeroes.</summary>
     /// <param name="length">The new size in bytes; a multiple of the sector size, at least <see cref="Length"/>.</param>
     /// <param name="cancellationToken">Gives up waiting where the device can.</param>
-    /// <exception cref="StorageException">The size is smaller or invalid, the device cannot grow, or it failed.</exception>
+    /// <exception cref="StorageException">The size is smaller or invalid, the device cannot grow, or it failed;
+    /// <see cref="StorageErrorKind.InUse"/> while another call is at it.</exception>
     public async ValueTask ResizeAsync(long length, CancellationToken cancellationToken)
     {
         CheckWritable("resize");
         if (!Capabilities.CanResize)
             throw new StorageException(StorageErrorKind.Unsupported, "this device cannot be resized", Path, operation: "resize");
-        if (length < Length || length % Capabilities.SectorSize != 0)
-        {
-            throw new StorageException(
-                StorageErrorKind.InvalidRequest, $"new size {length} is smaller than {Length} or not whole sectors", Path, operation: "resize");
-        }
 
-        await ResizeCoreAsync(length, cancellationToken).ConfigureAwait(false);
-        Volatile.Write(ref _length, length);
+        // Two at once could end with the smaller size.
+        if (Interlocked.CompareExchange(ref _resizing, 1, 0) != 0)
+            throw new StorageException(StorageErrorKind.InUse, "the device is being resized already", Path, operation: "resize");
+        try
+        {
+            CheckNewLength(length);
+            await ResizeCoreAsync(length, cancellationToken).ConfigureAwait(false);
+            Volatile.Write(ref _length, length);
+        }
+        finally
+        {
+            Volatile.Write(ref _resizing, 0);
+        }
     }
 
     /// <summary>Makes what was written survive a power cut where that can be done, and lets go of files and memory.
@@ -187,6 +195,15 @@ public abstract class BlockDevice : IAsyncDisposable
             throw OutOfRange(offset, length, operation);
         if (((offset | length) & (Capabilities.SectorSize - 1)) != 0)
             throw Unaligned(offset, length, operation);
+    }
+
+    private void CheckNewLength(long length)
+    {
+        if (length < Length || length % Capabilities.SectorSize != 0)
+        {
+            throw new StorageException(
+                StorageErrorKind.InvalidRequest, $"new size {length} is smaller than {Length} or not whole sectors", Path, operation: "resize");
+        }
     }
 
     private void CheckWritable(string operation)

@@ -40,6 +40,9 @@ internal sealed class WorkerFolders(string config, string run)
     /// <summary>Certificate, key and authorities for disks on other hosts; the host's.</summary>
     internal string Tls => Path.Combine(Config, "tls");
 
+    /// <summary>What has changed on a disk since a point.</summary>
+    internal string Changes(string disk, Guid point) => Path.Combine(Config, $"{disk}.{point:N}.changes");
+
     /// <summary>Checks the configuration folder and makes the sockets' folder, for the owner only.</summary>
     /// <exception cref="GodwitException">There is nothing to serve, or the folder is open to others.</exception>
     internal void Prepare()

@@ -15,7 +15,16 @@ public sealed record WorkerConfig(Guid VmId, IReadOnlyList<WorkerDiskConfig> Dis
 /// <param name="Disk">The disk as served.</param>
 /// <param name="Mirror">The mirror in progress or just switched, or null.</param>
 /// <param name="Limits">How much it may be used, or null for any.</param>
-public sealed record WorkerDiskConfig(WorkerDisk Disk, WorkerMirrorConfig? Mirror = null, DiskLimitSpec? Limits = null);
+/// <param name="Points">Points in time since which its changes are marked, oldest first, or null for none.</param>
+public sealed record WorkerDiskConfig(
+    WorkerDisk Disk, WorkerMirrorConfig? Mirror = null, DiskLimitSpec? Limits = null, IReadOnlyList<WorkerPointConfig>? Points = null);
+
+/// <summary>A point as the worker remembers it across its own death.</summary>
+/// <param name="Id">Part of its file's name; the one who asked for it chose it.</param>
+/// <param name="Name">What people call it.</param>
+/// <param name="Taken">When it was taken.</param>
+/// <param name="Lost">Why everything counts as changed, or null while the marks are good.</param>
+public sealed record WorkerPointConfig(Guid Id, string Name, DateTimeOffset Taken, string? Lost = null);
 
 /// <summary>A mirror as the worker remembers it across its own death.</summary>
 /// <param name="JobId">The job that asked for it.</param>

@@ -16,6 +16,8 @@ namespace Godwit.Api.Workers;
 [JsonDerivedType(typeof(LimitMirror), "mirror-limit")]
 [JsonDerivedType(typeof(ForgetMirror), "mirror-forget")]
 [JsonDerivedType(typeof(LimitDisk), "disk-limit")]
+[JsonDerivedType(typeof(AddPoint), "point-add")]
+[JsonDerivedType(typeof(RemovePoint), "point-remove")]
 [JsonDerivedType(typeof(StopWorker), "stop")]
 public abstract record WorkerRequest;
 
@@ -64,6 +66,17 @@ public sealed record ForgetMirror(string Disk, Guid JobId, bool RetainSource) : 
 /// <param name="Disk">Name of the export.</param>
 /// <param name="Limits">The limits.</param>
 public sealed record LimitDisk(string Disk, DiskLimitSpec Limits) : WorkerRequest;
+
+/// <summary>Marks what changes on a disk from here on. Refused when another point has the name.</summary>
+/// <param name="Disk">Name of the export.</param>
+/// <param name="Id">Tells a request that is repeated from another one.</param>
+/// <param name="Name">What the point is called.</param>
+public sealed record AddPoint(string Disk, Guid Id, string Name) : WorkerRequest;
+
+/// <summary>Forgets a point.</summary>
+/// <param name="Disk">Name of the export.</param>
+/// <param name="Name">What the point is called.</param>
+public sealed record RemovePoint(string Disk, string Name) : WorkerRequest;
 
 /// <summary>Flushes and closes every disk, then ends worker and supervisor.</summary>
 public sealed record StopWorker : WorkerRequest;

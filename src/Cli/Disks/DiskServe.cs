@@ -28,6 +28,7 @@ internal sealed class DiskServe
     private readonly TlsArguments _tls = new();
 
     private readonly Option<bool> _readOnly = new("--read-only") { Description = "Refuse writes; others may read the file meanwhile" };
+    private readonly Option<bool> _resizable = new("--resizable") { Description = "Let clients make the disk larger (NBD_CMD_RESIZE)" };
     private readonly Option<string?> _name = new("--name")
     {
         Description = "The export's name; clients that ask for none get it too",
@@ -41,7 +42,7 @@ internal sealed class DiskServe
         var verb = new Verb(
             "serve", "Serves a disk over NBD until ^C", "godwit disk serve data.vhdx --socket /run/user/1000/data.sock")
         {
-            serve._path, serve._format, serve._socket, serve._listen, serve._readOnly, serve._name,
+            serve._path, serve._format, serve._socket, serve._listen, serve._readOnly, serve._resizable, serve._name,
         };
         serve._chain.AddTo(verb);
         serve._tls.AddTo(verb);
@@ -57,6 +58,8 @@ internal sealed class DiskServe
         var name = session.Get(_name) ?? "";
         if (session.Get(_socket) is null == session.Get(_listen) is null)
             throw new UsageException("give either --socket PATH or --listen ADDRESS:PORT");
+        if (readOnly && session.Get(_resizable))
+            throw new UsageException("a disk served with --read-only is not --resizable");
         using var identity = _tls.Read(session);
         var port = session.Get(_listen) is { } text ? ServeAddress.ReadPort(text, identity is not null) : null;
         await using var device = await _chain.OpenAsync(session, path, format, readOnly, cancellationToken);
@@ -68,7 +71,8 @@ internal sealed class DiskServe
         await session.Shell.Out.FlushAsync(cancellationToken);
         session.Talk.Say(
             $"serving {path} ({ByteSize.Format(device.Length)}{(readOnly ? ", read-only" : "")}) on {address.SocketPath ?? address.Port} until ^C");
-        await ServeAsync(session, new NbdExport(name, device) { Description = Path.GetFileName(path) }, identity, address.Listener, cancellationToken);
+        var export = new NbdExport(name, device) { Description = Path.GetFileName(path), Resizable = session.Get(_resizable) };
+        await ServeAsync(session, export, identity, address.Listener, cancellationToken);
         await device.FlushAsync(CancellationToken.None);
         session.Talk.Say("stopped; everything written is on the disk");
         return ExitCode.Ok;

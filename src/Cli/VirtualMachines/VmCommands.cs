@@ -13,6 +13,7 @@ internal static class VmCommands
         VmShow.Create(shell, global),
         VmTop.Create(shell, global),
         VmLimit.Create(shell, global),
+        VmTrack.Create(shell, global),
         VmPower.CreateStart(shell, global),
         VmPower.CreateStop(shell, global),
         VmRemove.Create(shell, global),

@@ -16,16 +16,6 @@ public sealed class DiskLimiting(VirtualMachineParts parts)
     /// <returns>The limits that hold now.</returns>
     /// <exception cref="GodwitException"><see cref="ErrorCode.NotFound"/> for VM or disk; <see cref="ErrorCode.InvalidRequest"/> for a limit
     /// that is not above zero; <see cref="ErrorCode.WrongState"/> when no worker serves the VM.</exception>
-    public async Task<DiskLimitSpec> SetAsync(string name, string disk, DiskLimitSpec limits, CancellationToken cancellationToken)
-    {
-        var vm = parts.Vms.Get(name);
-        if (!vm.Disks.Any(each => each.Name == disk))
-            throw new GodwitException(ErrorCode.NotFound, $"VM '{vm.Name}' has no disk '{disk}'.", $"it has: {string.Join(", ", vm.Disks.Select(each => each.Name))}");
-        if ((await parts.Runtime.ObserveAsync(vm, cancellationToken).ConfigureAwait(false)).IsOff)
-            throw new GodwitException(ErrorCode.WrongState, $"VM '{vm.Name}' is off: nothing serves its disks.", "start it first");
-        var reply = await parts.Workers.AskAsync(vm.Id, new LimitDisk(disk, limits), cancellationToken).ConfigureAwait(false);
-        if (reply.Problem is { } problem)
-            throw new GodwitException(problem);
-        return reply.Status?.Disks.FirstOrDefault(each => each.Name == disk)?.Limits ?? new DiskLimitSpec();
-    }
+    public async Task<DiskLimitSpec> SetAsync(string name, string disk, DiskLimitSpec limits, CancellationToken cancellationToken) =>
+        (await RunningDisk.AskAsync(parts, name, disk, new LimitDisk(disk, limits), cancellationToken).ConfigureAwait(false)).Limits ?? new DiskLimitSpec();
 }

@@ -46,9 +46,9 @@ internal sealed class ClientConnection : IAsyncDisposable
     /// <param name="into">Where the data of a read goes; the reader's until the task completes.</param>
     /// <param name="payload">The data of a write.</param>
     /// <param name="cancellationToken">Leaves without the answer; the server may or may not have carried the request out.</param>
-    /// <returns>The extent of a block status.</returns>
+    /// <returns>What a block status found.</returns>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public async ValueTask<Extent?> AskAsync(
+    public async ValueTask<BlockStatusAnswer> AskAsync(
         NbdCommand command, NbdCommandFlags flags, long offset, long length,
         Memory<byte> into, ReadOnlyMemory<byte> payload, CancellationToken cancellationToken)
     {
@@ -71,7 +71,7 @@ internal sealed class ClientConnection : IAsyncDisposable
             var registration = WatchCancellation(request, cancellationToken);
             await using (registration.ConfigureAwait(false))
                 await request.Task.ConfigureAwait(false);
-            return request.Extent;
+            return new BlockStatusAnswer(request.Extent, request.Changes);
         }
         finally
         {
@@ -159,3 +159,8 @@ internal sealed class ClientConnection : IAsyncDisposable
         _stream.Dispose();
     }
 }
+
+/// <summary>What a block status found at the start of its range.</summary>
+/// <param name="Extent">Of base:allocation and godwit:layer, when they were agreed on.</param>
+/// <param name="Changes">Of godwit:dirty, when that was agreed on.</param>
+internal readonly record struct BlockStatusAnswer(Extent? Extent, ChangedRun? Changes);

@@ -27,7 +27,11 @@ internal sealed class ClientHandshake(ClientStream stream, string exportName, Nb
         if (options.Tls is { } identity)
             await EncryptAsync(identity, cancellationToken).ConfigureAwait(false);
         var form = await ChooseFirstAsync(cancellationToken).ConfigureAwait(false);
-        var contexts = form == NbdHeaderForm.Simple ? new ClientContexts() : await ChooseContextsAsync(cancellationToken).ConfigureAwait(false);
+        var contexts = form == NbdHeaderForm.Simple
+            ? new ClientContexts(null)
+            : await ChooseContextsAsync(cancellationToken).ConfigureAwait(false);
+        if (options.ChangesSince is { } point && contexts.Changes is null)
+            throw new StorageException(StorageErrorKind.NotFound, $"export \"{exportName}\" has no point \"{point}\"", stream.Path);
         if (options.WriterEpoch > 0)
             await SupersedeAsync(cancellationToken).ConfigureAwait(false);
         var refusal = await _options.AskAsync(NbdOption.Go, GoRequest(), TakeInformation, cancellationToken).ConfigureAwait(false);
@@ -98,10 +102,9 @@ internal sealed class ClientHandshake(ClientStream stream, string exportName, Nb
 
     private async ValueTask<ClientContexts> ChooseContextsAsync(CancellationToken cancellationToken)
     {
-        var contexts = new ClientContexts();
-        var refusal = await _options.AskAsync(
-            NbdOption.SetMetaContext, ClientContexts.Request(_name), Take, cancellationToken).ConfigureAwait(false);
-        return refusal is null ? contexts : new ClientContexts();
+        var contexts = new ClientContexts(options.ChangesSince);
+        var refusal = await _options.AskAsync(NbdOption.SetMetaContext, contexts.Request(_name), Take, cancellationToken).ConfigureAwait(false);
+        return refusal is null ? contexts : new ClientContexts(null);
 
         void Take(NbdOptionReply type, byte[] data)
         {

@@ -51,6 +51,9 @@ internal sealed class ClientRequest(int slot, uint generation) : IValueTaskSourc
     /// <summary>First run of one layer of a block status; null when none came.</summary>
     public (long Length, int Layer)? LayerRun { get; set; }
 
+    /// <summary>First run of changes of a block status; null when none came.</summary>
+    public ChangedRun? Changes { get; set; }
+
     /// <summary>The task of this use.</summary>
     public ValueTask Task => new(this, _outcome.Version);
 
@@ -65,6 +68,7 @@ internal sealed class ClientRequest(int slot, uint generation) : IValueTaskSourc
         Error = null;
         Extent = null;
         LayerRun = null;
+        Changes = null;
         LeaveReason = null;
         IsReceiving = IsAbandoned = false;
         IsActive = true;

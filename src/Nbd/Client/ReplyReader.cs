@@ -114,7 +114,9 @@ internal sealed class ReplyReader(ClientStream stream, RequestTable table, Clien
         var missing = request.Header.Command switch
         {
             NbdCommand.Read => (ulong)request.Received != request.Header.Length,
-            NbdCommand.BlockStatus => request.Extent is null || (session.Contexts.Layer is not null && request.LayerRun is null),
+            NbdCommand.BlockStatus => (session.Contexts.Allocation is not null && request.Extent is null)
+                || (session.Contexts.Layer is not null && request.LayerRun is null)
+                || (session.Contexts.Changes is not null && request.Changes is null),
             _ => false,
         };
         if (missing && request.Error is null)
@@ -178,6 +180,8 @@ internal sealed class ReplyReader(ClientStream stream, RequestTable table, Clien
             request.Extent = StatusReply.FirstRun(data.AsSpan(start), request.Header, session.MinBlock) ?? throw Broken("a block status with an empty extent");
         else if (context == session.Contexts.Layer && request.LayerRun is null)
             request.LayerRun = StatusReply.FirstLayer(data.AsSpan(start), request.Header, session.MinBlock) ?? throw Broken("a run of no layer that can be");
+        else if (context == session.Contexts.Changes && request.Changes is null)
+            request.Changes = StatusReply.FirstChange(data.AsSpan(start), request.Header, session.MinBlock) ?? throw Broken("an empty run of changes");
         else
             throw Broken("a block status of a context that was not asked for, or twice");
     }

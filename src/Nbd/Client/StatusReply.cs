@@ -56,6 +56,25 @@ internal static class StatusReply
         return (Math.Max(whole, sector), (int)layer);
     }
 
+    /// <summary>The run of changes at the start of the range, in whole sectors. Null when it is empty.</summary>
+    /// <param name="descriptors">At least one descriptor.</param>
+    /// <param name="request">What was asked.</param>
+    /// <param name="sector">Sector size in bytes.</param>
+    public static ChangedRun? FirstChange(ReadOnlySpan<byte> descriptors, in RequestHeader request, int sector)
+    {
+        var (length, state) = request.Extended
+            ? (BinaryPrimitives.ReadUInt64BigEndian(descriptors), BinaryPrimitives.ReadUInt64BigEndian(descriptors[8..]))
+            : (BinaryPrimitives.ReadUInt32BigEndian(descriptors), BinaryPrimitives.ReadUInt32BigEndian(descriptors[4..]));
+        if (length == 0)
+            return null;
+        var asked = (long)Math.Min(length, request.Length);
+        var whole = asked & -(long)sector;
+
+        // A sector of which a part has changed has changed.
+        var cut = whole == 0;
+        return new ChangedRun((long)request.Offset, cut ? sector : whole, cut || ((ChangeFlags)state & ChangeFlags.Dirty) != 0);
+    }
+
     private static (ulong Length, ExtentKind Kind) Take(ReadOnlySpan<byte> descriptor, bool extended) => extended
         ? (BinaryPrimitives.ReadUInt64BigEndian(descriptor), KindOf((uint)BinaryPrimitives.ReadUInt64BigEndian(descriptor[8..])))
         : (BinaryPrimitives.ReadUInt32BigEndian(descriptor), KindOf(BinaryPrimitives.ReadUInt32BigEndian(descriptor[4..])));

@@ -11,6 +11,9 @@ internal enum NbdCommand : ushort
     Cache = 5,
     WriteZeroes = 6,
     BlockStatus = 7,
+
+    /// <summary>Makes the export larger (NBD proto.md names it; the offset is the new size, see ADR 0016).</summary>
+    Resize = 8,
 }
 
 /// <summary>Flags of a request (NBD proto.md, "Command flags").</summary>
@@ -68,4 +71,12 @@ internal enum AllocationFlags : uint
     Data = 0,
     Hole = 1,
     Zero = 2,
+}
+
+/// <summary>States of a godwit:dirty context; the same as those of QEMU's qemu:dirty-bitmap.</summary>
+[Flags]
+internal enum ChangeFlags : uint
+{
+    None = 0,
+    Dirty = 1,
 }

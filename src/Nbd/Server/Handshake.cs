@@ -204,7 +204,7 @@ internal sealed class Handshake(IReadOnlyList<NbdExport> exports, InputBuffer in
     }
 
     private Session NewSession(NbdExport export) =>
-        new(export, _form, _contexts.For(export), ReferenceEquals(_writesTo, export) ? _epoch : 0);
+        _contexts.SessionOf(export, _form) with { WriterEpoch = ReferenceEquals(_writesTo, export) ? _epoch : 0 };
 
     private NbdExport? Find(ReadOnlySpan<byte> name)
     {

@@ -7,13 +7,16 @@ internal sealed class MetaContexts(OutputBuffer output)
 {
     private readonly OptionReplies _replies = new(output);
     private NbdExport? _chosenFor;
+    private ExportContexts? _chosenFrom;
     private StatusContexts _chosen;
 
     /// <summary>Finds an export by the bytes of its name.</summary>
     internal delegate NbdExport? Lookup(ReadOnlySpan<byte> name);
 
-    /// <summary>The contexts chosen for an export; choosing another export afterwards drops them.</summary>
-    public StatusContexts For(NbdExport export) => ReferenceEquals(_chosenFor, export) ? _chosen : StatusContexts.None;
+    /// <summary>The session of an export; choosing another export than the contexts were chosen for drops them.</summary>
+    public Session SessionOf(NbdExport export, NbdHeaderForm form) => ReferenceEquals(_chosenFor, export)
+        ? new Session(export, form, _chosen, _chosenFrom)
+        : new Session(export, form, StatusContexts.None, null);
 
     public void Answer(uint option, ReadOnlySpan<byte> data, bool structured, Lookup find)
     {
@@ -26,7 +29,7 @@ internal sealed class MetaContexts(OutputBuffer output)
             return;
         }
 
-        if (!TryRead(data, set, out var name, out var matches))
+        if (!TryRead(data, out var name, out var queries))
         {
             _replies.Error(option, NbdOptionReply.Invalid, "the lengths inside the option do not add up");
             return;
@@ -38,37 +41,45 @@ internal sealed class MetaContexts(OutputBuffer output)
             return;
         }
 
-        Name(option, set, matches);
+        var contexts = new ExportContexts(export);
+        var matches = Match(contexts, queries, set);
+        for (var i = 0; i < contexts.Count; i++)
+        {
+            if ((matches & ExportContexts.At(i)) != 0)
+                _replies.MetaContext(option, set ? (uint)ExportContexts.At(i) : 0, contexts.NameAt(i));
+        }
+
         if (set)
-            (_chosenFor, _chosen) = (export, matches);
+            (_chosenFor, _chosenFrom, _chosen) = (export, contexts, matches);
         _replies.Ack(option);
     }
 
-    private void Name(uint option, bool set, StatusContexts matches)
+    private static StatusContexts Match(ExportContexts contexts, OptionText queries, bool set)
     {
-        for (var i = 0; i < StatusContextNames.Count; i++)
-        {
-            var context = StatusContextNames.At(i);
-            if ((matches & context) != 0)
-                _replies.MetaContext(option, set ? (uint)context : 0, StatusContextNames.Of(context));
-        }
+        // Asking for a list without saying of what means everything.
+        if (!set && queries.IsAtEnd)
+            return contexts.All;
+        var matches = StatusContexts.None;
+        while (queries.TryString(out var query))
+            matches |= contexts.Match(query, wildcards: !set);
+        return matches;
     }
 
-    private static bool TryRead(ReadOnlySpan<byte> data, bool set, out ReadOnlySpan<byte> name, out StatusContexts matches)
+    /// <summary>Takes the option apart. False when the lengths inside do not add up.</summary>
+    /// <param name="data">The option's data.</param>
+    /// <param name="name">Name of the export.</param>
+    /// <param name="queries">The queries, whose lengths are right.</param>
+    private static bool TryRead(ReadOnlySpan<byte> data, out ReadOnlySpan<byte> name, out OptionText queries)
     {
         var text = new OptionText(data);
-        matches = StatusContexts.None;
-        if (!text.TryString(out name) || !text.TryUInt32(out var queries))
+        queries = default;
+        if (!text.TryString(out name) || !text.TryUInt32(out var count))
             return false;
-
-        // Asking for a list without saying of what means everything.
-        if (!set && queries == 0)
-            matches = StatusContexts.All;
-        for (var i = 0u; i < queries; i++)
+        queries = text;
+        for (var i = 0u; i < count; i++)
         {
-            if (!text.TryString(out var query))
+            if (!text.TryString(out _))
                 return false;
-            matches |= StatusContextNames.Match(query, wildcards: !set);
         }
 
         return text.IsAtEnd;

@@ -17,6 +17,8 @@ internal static class RequestCheck
             return request.Offset == 0 && request.Length == 0 ? NbdError.None : NbdError.Invalid;
         if (Writes(request.Command) && session.Export.ReadOnly)
             return NbdError.NotPermitted;
+        if (request.Command == NbdCommand.Resize)
+            return CheckResize(request, session.Export);
         if (request.Command is NbdCommand.Read or NbdCommand.Write && request.Length > NbdMagic.MaxPayload)
             return (request.Flags & NbdCommandFlags.DoNotFragment) != 0 ? NbdError.Overflow : NbdError.Invalid;
         if (request.Command == NbdCommand.BlockStatus && request.PayloadLength > 0)
@@ -35,7 +37,7 @@ internal static class RequestCheck
     {
         NbdCommand.Read when session.StructuredReplies => NbdCommandFlags.ForceUnitAccess | NbdCommandFlags.DoNotFragment,
         NbdCommand.Write when session.ExtendedHeaders => NbdCommandFlags.ForceUnitAccess | NbdCommandFlags.PayloadLength,
-        NbdCommand.Read or NbdCommand.Write or NbdCommand.Flush or NbdCommand.Trim or NbdCommand.Cache =>
+        NbdCommand.Read or NbdCommand.Write or NbdCommand.Flush or NbdCommand.Trim or NbdCommand.Cache or NbdCommand.Resize =>
             NbdCommandFlags.ForceUnitAccess,
         NbdCommand.WriteZeroes => NbdCommandFlags.ForceUnitAccess | NbdCommandFlags.NoHole | NbdCommandFlags.FastZero,
         NbdCommand.BlockStatus when session.Contexts != StatusContexts.None => NbdCommandFlags.ForceUnitAccess
@@ -43,7 +45,17 @@ internal static class RequestCheck
         _ => null,
     };
 
-    private static bool Writes(NbdCommand command) => command is NbdCommand.Write or NbdCommand.Trim or NbdCommand.WriteZeroes;
+    private static bool Writes(NbdCommand command) =>
+        command is NbdCommand.Write or NbdCommand.Trim or NbdCommand.WriteZeroes or NbdCommand.Resize;
+
+    /// <summary>The new size stands in the offset; a device only grows while it is open.</summary>
+    private static NbdError CheckResize(in RequestHeader request, NbdExport export)
+    {
+        var (size, sector) = (request.Offset, (uint)export.Device.Capabilities.SectorSize);
+        return export.Resizable && request.Length == 0 && size <= long.MaxValue && size >= (ulong)export.Device.Length && size % sector == 0
+            ? NbdError.None
+            : NbdError.Invalid;
+    }
 
     private static NbdError CheckRange(in RequestHeader request, BlockDevice device)
     {

@@ -107,6 +107,9 @@ internal sealed class RequestServer(
                 if ((request.Flags & NbdCommandFlags.NoHole) != 0)
                     flags |= WriteFlags.KeepAllocated;
                 return _device.WriteZeroesAsync((long)request.Offset, (long)request.Length, flags, abort);
+            case NbdCommand.Resize:
+                var resize = _device.ResizeAsync((long)request.Offset, abort);
+                return stable ? ThenFlushAsync(resize) : resize;
             default:
                 // CACHE is a hint; the page cache needs none from us.
                 return default;
@@ -254,12 +257,13 @@ internal sealed class RequestServer(
 
     private void Status(in RequestHeader request, StatusContexts contexts)
     {
-        output.MakeRoom(BlockStatus.Room);
+        var room = BlockStatus.Room(contexts);
+        output.MakeRoom(room);
         var start = output.Used;
-        var task = BlockStatus.CollectAsync(_device, request, contexts, output.Buffer.Memory.Slice(start, BlockStatus.Room), abort);
+        var task = BlockStatus.CollectAsync(session, request, contexts, output.Buffer.Memory.Slice(start, room), abort);
         if (!task.IsCompleted)
         {
-            var status = pending.Add(PendingKind.Status, request.Tag, output.Lend(BlockStatus.Room), BlockStatus.Room);
+            var status = pending.Add(PendingKind.Status, request.Tag, output.Lend(room), room);
             status.Start = start;
             status.Watch(task);
             return;

@@ -6,8 +6,10 @@ namespace Godwit.Nbd.Server;
 /// <param name="Export">The export the client chose.</param>
 /// <param name="Form">How requests and replies look.</param>
 /// <param name="Contexts">What the client may ask for in a block status.</param>
+/// <param name="ContextTable">What the contexts' numbers stand for; null without contexts.</param>
 /// <param name="WriterEpoch">Which writer it is, when it is one that may be superseded; else 0.</param>
-internal sealed record Session(NbdExport Export, NbdHeaderForm Form, StatusContexts Contexts, long WriterEpoch = 0)
+internal sealed record Session(
+    NbdExport Export, NbdHeaderForm Form, StatusContexts Contexts, ExportContexts? ContextTable, long WriterEpoch = 0)
 {
     /// <summary>What was offered.</summary>
     public NbdTransmissionFlags Flags { get; } = Export.Flags(Form, Contexts);

@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using Godwit.Nbd.Protocol;
-using Godwit.Storage;
 
 namespace Godwit.Nbd.Server;
 
@@ -43,12 +42,14 @@ internal struct StatusDraft(in RequestHeader request, StatusContexts contexts, M
 
     private readonly bool Wide => _request.Extended;
 
-    private readonly StatusContexts Context => (StatusContexts)((uint)_left & (uint)-(int)_left);
+    /// <summary>The context whose chunk is being written.</summary>
+    public readonly StatusContexts Context => (StatusContexts)((uint)_left & (uint)-(int)_left);
 
-    /// <summary>Takes the extent at <see cref="At"/> in.</summary>
-    public void Add(in Extent extent)
+    /// <summary>Takes the run at <see cref="At"/> in.</summary>
+    /// <param name="length">Bytes, not above <see cref="Left"/>.</param>
+    /// <param name="state">Its state in <see cref="Context"/>.</param>
+    public void Add(long length, uint state)
     {
-        var state = Context == StatusContexts.Layer ? (uint)extent.Layer : StateOf(extent.Kind);
         if (_length > 0 && state != _state && !TryStartAnother())
         {
             EndChunk();
@@ -56,8 +57,8 @@ internal struct StatusDraft(in RequestHeader request, StatusContexts contexts, M
         }
 
         _state = state;
-        _length += (ulong)extent.Length;
-        At += extent.Length;
+        _length += (ulong)length;
+        At += length;
         if (++_questions == MaxQuestions || Left == 0)
             EndChunk();
     }
@@ -100,12 +101,4 @@ internal struct StatusDraft(in RequestHeader request, StatusContexts contexts, M
         _count = _questions = 0;
         At = (long)_request.Offset;
     }
-
-    private static uint StateOf(ExtentKind kind) => (uint)(kind switch
-    {
-        ExtentKind.Data => AllocationFlags.Data,
-        ExtentKind.Zero => AllocationFlags.Zero,
-        ExtentKind.Hole => AllocationFlags.Hole | AllocationFlags.Zero,
-        _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "an extent kind without a state"),
-    });
 }

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Numerics;
 
 namespace Godwit.Nbd.Server;
 
@@ -8,7 +9,7 @@ internal static class StatusFilter
 {
     /// <summary>Whether a payload can be one: nobody has more contexts to name than there are.</summary>
     public static bool IsPossible(ulong payloadLength) =>
-        payloadLength is >= 12 and <= 8 + (4 * StatusContextNames.Count) && payloadLength % 4 == 0;
+        payloadLength is >= 12 and <= 8 + (4 * ExportContexts.MaxCount) && payloadLength % 4 == 0;
 
     /// <summary>Takes a payload apart. False when a context is not one of the session's, or is named twice.</summary>
     /// <param name="payload">The payload, whose length <see cref="IsPossible"/>.</param>
@@ -22,13 +23,11 @@ internal static class StatusFilter
         for (payload = payload[8..]; !payload.IsEmpty; payload = payload[4..])
         {
             var context = (StatusContexts)BinaryPrimitives.ReadUInt32BigEndian(payload);
-            if (!IsOne(context) || (context & offered & ~contexts) == 0)
+            if (!BitOperations.IsPow2((uint)context) || (context & offered & ~contexts) == 0)
                 return false;
             contexts |= context;
         }
 
         return true;
     }
-
-    private static bool IsOne(StatusContexts context) => context is StatusContexts.Allocation or StatusContexts.Layer;
 }

@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
+using Godwit.Storage.Bitmaps;
 using Godwit.Storage.Limits;
 using Godwit.Storage.Metrics;
 

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Godwit.Storage.Bitmaps;
 
 namespace Godwit.Storage.Mirror;
 

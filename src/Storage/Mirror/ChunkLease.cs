@@ -1,3 +1,4 @@
+using Godwit.Storage.Bitmaps;
 using Godwit.Storage.Locking;
 
 namespace Godwit.Storage.Mirror;

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.ExceptionServices;
+using Godwit.Storage.Bitmaps;
 using Godwit.Storage.Files;
 
 namespace Godwit.Storage.Mirror;

@@ -1,3 +1,5 @@
+using Godwit.Storage.Bitmaps;
+
 namespace Godwit.Storage.Mirror;
 
 /// <summary>Unmarks what needs no look at the bytes: where both sides say of themselves that they read as zeroes.</summary>

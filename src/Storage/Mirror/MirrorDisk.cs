@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Godwit.Storage.Bitmaps;
 using Godwit.Storage.Locking;
 
 namespace Godwit.Storage.Mirror;

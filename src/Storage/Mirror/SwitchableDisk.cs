@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Godwit.Storage.Tracking;
 
 namespace Godwit.Storage.Mirror;
 
@@ -12,18 +13,26 @@ namespace Godwit.Storage.Mirror;
 /// <para>Keeps the capabilities it was created with, because the guest has been told them: an exchange for a device with
 /// another length, sector size or read-only state is refused, and a trim that promised zeroes becomes a zeroing where the
 /// new device's trim does not promise them. Growing works whenever the device behind it at that time can grow.</para>
+/// <para>Changes since points in time are marked here, inside the gate, so that a point has no request on both its sides
+/// (<see cref="ChangeTracker"/>).</para>
 /// <para>Owns the current inner device. Who exchanges it owns the old one from then on.</para>
 /// </remarks>
 public sealed class SwitchableDisk : BlockDevice
 {
     private readonly RequestGate _gate = new();
     private readonly SemaphoreSlim _replacing = new(1, 1);
+    private readonly ChangeTracker? _changes;
     private volatile BlockDevice _current;
 
     /// <summary>Creates the device.</summary>
     /// <param name="inner">What it serves first; owned from now on.</param>
-    public SwitchableDisk(BlockDevice inner)
-        : base(inner.Length, inner.Capabilities) => _current = inner;
+    /// <param name="changes">Marks every change before it is made, whatever the inner device; stays the caller's. Null for none.</param>
+    public SwitchableDisk(BlockDevice inner, ChangeTracker? changes = null)
+        : base(inner.Length, inner.Capabilities)
+    {
+        _current = inner;
+        _changes = changes;
+    }
 
     /// <summary>The device that serves requests now.</summary>
     public BlockDevice Current => _current;
@@ -55,6 +64,18 @@ public sealed class SwitchableDisk : BlockDevice
             _replacing.Release();
         }
     }
+
+    /// <summary>Runs something while no request is under way: holds new ones back and waits for the others.</summary>
+    /// <param name="action">Gets the size of the disk in bytes. Requests wait meanwhile: be quick.</param>
+    /// <param name="cancellationToken">Gives up while waiting; then nothing was run.</param>
+    public ValueTask PauseAsync(Action<long> action, CancellationToken cancellationToken) => ReplaceAsync(
+        (current, _) =>
+        {
+            // Not our own length: a resize tells that only after it has let the requests go on.
+            action(current.Length);
+            return ValueTask.FromResult(current);
+        },
+        cancellationToken);
 
     /// <summary>Tells whether a device may take the place of the current one. Ask before a step that cannot be undone.</summary>
     /// <param name="next">The device.</param>
@@ -144,6 +165,10 @@ public sealed class SwitchableDisk : BlockDevice
         {
             _gate.Exit();
         }
+
+        // Nobody writes to the new part before this method has returned. From here on there is no way back.
+        if (_changes is { Points.Count: > 0 } changes)
+            await PauseAsync(changes.Grow, CancellationToken.None).ConfigureAwait(false);
     }
 
     private static StorageException Unfit(BlockDevice next, string reason) => new(
@@ -175,6 +200,8 @@ public sealed class SwitchableDisk : BlockDevice
     private ValueTask SendAsync(in DiskRequest request, CancellationToken cancellationToken)
     {
         var device = _current;
+        if (request.Kind is DiskRequestKind.Write or DiskRequestKind.Zero or DiskRequestKind.Trim)
+            _changes?.Mark(request.Offset, request.Length);
         return request.Kind == DiskRequestKind.Trim && Capabilities.Trim == TrimResult.Zeroes && device.Capabilities.Trim != TrimResult.Zeroes
             ? request.AsZero().SendAsync(device, cancellationToken)
             : request.SendAsync(device, cancellationToken);

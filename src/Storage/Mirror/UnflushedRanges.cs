@@ -1,3 +1,5 @@
+using Godwit.Storage.Bitmaps;
+
 namespace Godwit.Storage.Mirror;
 
 /// <summary>

@@ -1,6 +1,7 @@
 using Godwit.Api;
 using Godwit.Api.Workers;
 using Godwit.Storage;
+using Godwit.Storage.Bitmaps;
 using Godwit.Storage.Chains;
 using Godwit.Storage.Formats;
 using Godwit.Storage.Mirror;

@@ -4,6 +4,7 @@ using Godwit.Api.Workers;
 using Godwit.Nbd;
 using Godwit.Nbd.Remote;
 using Godwit.Storage;
+using Godwit.Storage.Bitmaps;
 using Godwit.Storage.Mirror;
 
 namespace Godwit.Worker.Mirrors;

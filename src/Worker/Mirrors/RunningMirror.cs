@@ -1,5 +1,6 @@
 using Godwit.Api;
 using Godwit.Storage;
+using Godwit.Storage.Bitmaps;
 using Godwit.Storage.Limits;
 using Godwit.Storage.Metrics;
 using Godwit.Storage.Mirror;

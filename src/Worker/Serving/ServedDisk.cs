@@ -8,9 +8,11 @@ using Godwit.Storage.Formats;
 using Godwit.Storage.Limits;
 using Godwit.Storage.Metrics;
 using Godwit.Storage.Mirror;
+using Godwit.Storage.Tracking;
 using Godwit.Worker.Control;
 using Godwit.Worker.Interop;
 using Godwit.Worker.Mirrors;
+using Godwit.Worker.Tracking;
 
 namespace Godwit.Worker.Serving;
 
@@ -23,6 +25,7 @@ internal sealed class ServedDisk : IDisposable
     private volatile Problem? _problem;
     private volatile NbdExport? _export;
     private DiskMirroring? _mirroring;
+    private volatile DiskPoints? _points;
     private SwitchableDisk? _device;
     private ThrottledDisk? _throttle;
     private DiskCounters? _counters;
@@ -67,13 +70,15 @@ internal sealed class ServedDisk : IDisposable
     /// <exception cref="GodwitException"><see cref="ErrorCode.Unavailable"/>: the disk is not open.</exception>
     internal Task MirrorAsync(Func<DiskMirroring, Task> change) => ExclusiveAsync(async () =>
     {
-        if (_mirroring is null || _closed)
-        {
-            throw new GodwitException(
-                ErrorCode.Unavailable, $"disk {Name} is not open: {_problem?.Title ?? "the worker ends"}", _problem?.Remedy);
-        }
+        await change(WhileOpen(_mirroring)).ConfigureAwait(false);
+        return true;
+    });
 
-        await change(_mirroring).ConfigureAwait(false);
+    /// <summary>Runs something that changes the points.</summary>
+    /// <exception cref="GodwitException"><see cref="ErrorCode.Unavailable"/>: the disk is not open.</exception>
+    internal Task TrackAsync(Func<DiskPoints, Task> change) => ExclusiveAsync(async () =>
+    {
+        await change(WhileOpen(_points)).ConfigureAwait(false);
         return true;
     });
 
@@ -112,7 +117,8 @@ internal sealed class ServedDisk : IDisposable
             _mirroring?.Status() ?? MirrorReport.Of(entry.Mirror, null, null),
             _problem,
             _counters is { } counters ? Statistics.Of(counters) : null,
-            entry.Limits);
+            entry.Limits,
+            _points?.Status());
     }
 
     /// <summary>Flushes and closes everything. The server has ended: no request comes any more.</summary>
@@ -125,6 +131,7 @@ internal sealed class ServedDisk : IDisposable
         {
             await _device.FlushAsync(CancellationToken.None).ConfigureAwait(false);
             await _device.DisposeAsync().ConfigureAwait(false);
+            _points!.Close();
         }
 
         return true;
@@ -137,27 +144,32 @@ internal sealed class ServedDisk : IDisposable
     {
         var disk = _context.Entry.Disk;
         MirrorRecovery.Settle(_context);
+        var stamp = ImageStamp.TryRead(disk.Path);
         var image = await DiskImage.DescribeAsync(disk.Path, disk.Format?.ToStorage(), cancellationToken).ConfigureAwait(false);
         if (disk.Format is null)
             Keep(image.Format);
         var options = new ChainOptions { Format = image.Format, ReadOnly = disk.ReadOnly, ParentFolders = _context.ParentFolders };
         var source = await DiskChain.OpenAsync(disk.Path, options, cancellationToken).ConfigureAwait(false);
-        var device = new SwitchableDisk(source.Device);
+        var changes = new ChangeTracker();
+        var device = new SwitchableDisk(source.Device, changes);
         var counters = new DiskCounters();
         var mirroring = new DiskMirroring(_context, device, image, counters.ReadLoad);
+        var points = new DiskPoints(_context, device, changes);
         try
         {
+            points.Restore(stamp);
             await mirroring.ResumeAsync(cancellationToken).ConfigureAwait(false);
         }
         catch
         {
             await device.DisposeAsync().ConfigureAwait(false);
+            changes.Dispose();
             throw;
         }
 
-        (_format, _device, _mirroring, _counters) = (image.Format.ToApi(), device, mirroring, counters);
+        (_format, _device, _mirroring, _counters, _points) = (image.Format.ToApi(), device, mirroring, counters, points);
         _throttle = new ThrottledDisk(device, _context.Time) { Limits = LimitsOf(_context.Entry.Limits) };
-        _export = new NbdExport(Name, new MeteredDisk(_throttle, counters));
+        _export = new NbdExport(Name, new MeteredDisk(_throttle, counters)) { Changes = changes };
         _context.Log.Note($"{Name} is served from {disk.Path} ({_format}, {device.Length} bytes)");
     }
 
@@ -166,6 +178,10 @@ internal sealed class ServedDisk : IDisposable
     /// <summary>Records what was found: from now on a guest that writes another format's header into its raw disk changes nothing.</summary>
     private void Keep(ImageFormat found) =>
         _context.Config.Update(Name, entry => entry with { Disk = entry.Disk with { Format = found.ToApi() } });
+
+    private T WhileOpen<T>(T? part)
+        where T : class => part is not null && !_closed ? part : throw new GodwitException(
+        ErrorCode.Unavailable, $"disk {Name} is not open: {_problem?.Title ?? "the worker ends"}", _problem?.Remedy);
 
     private async Task<T> ExclusiveAsync<T>(Func<Task<T>> action)
     {

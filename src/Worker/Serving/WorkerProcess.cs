@@ -126,6 +126,12 @@ internal sealed class WorkerProcess : IDisposable
             case LimitDisk limit:
                 await _disks.Find(limit.Disk).LimitAsync(limit.Limits).ConfigureAwait(false);
                 break;
+            case AddPoint add:
+                await _disks.Find(add.Disk).TrackAsync(points => points.AddAsync(add)).ConfigureAwait(false);
+                break;
+            case RemovePoint remove:
+                await _disks.Find(remove.Disk).TrackAsync(points => points.RemoveAsync(remove)).ConfigureAwait(false);
+                break;
             case StopWorker:
                 return await HandleStopAsync().ConfigureAwait(false);
             default:

@@ -47,6 +47,32 @@ public sealed class DiskServeTests : IDisposable
     }
 
     [Fact(Timeout = 60_000)]
+    public async Task Only_a_resizable_disk_grows_when_a_client_says_so()
+    {
+        await DiskImage.CreateAsync(At("d.vhdx"), ImageFormat.VhdxDynamic, 64 << 20, null, Token);
+        foreach (var resizable in new[] { false, true })
+        {
+            using var run = new CliRun { Folder = _folder.Path };
+            var serving = run.RunAsync(["disk", "serve", "d.vhdx", "--socket", "d.sock", .. resizable ? ["--resizable"] : Array.Empty<string>()]);
+            await WaitForAsync(Socket, serving);
+            await using (var client = await NbdDevice.ConnectAsync(new UnixDomainSocketEndPoint(Socket), "", Token))
+            {
+                Assert.Equal(resizable, client.Capabilities.CanResize);
+                if (resizable)
+                    await client.ResizeAsync(96 << 20, Token);
+            }
+
+            run.Interrupt();
+            Assert.Equal(ExitCode.Ok, (await serving).Code);
+        }
+
+        await using (var disk = await DiskImage.OpenAsync(At("d.vhdx"), null, readOnly: true, Token))
+            Assert.Equal(96 << 20, disk.Length);
+        using var nonsense = new CliRun { Folder = _folder.Path };
+        Assert.Equal(ExitCode.Usage, (await nonsense.RunAsync("disk", "serve", "d.vhdx", "--socket", "d.sock", "--read-only", "--resizable")).Code);
+    }
+
+    [Fact(Timeout = 60_000)]
     public async Task Read_only_refuses_writes_and_lets_others_read()
     {
         await DiskImage.CreateAsync(At("d.img"), ImageFormat.Raw, 1 << 20, null, Token);

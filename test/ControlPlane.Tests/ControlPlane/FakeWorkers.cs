@@ -117,6 +117,14 @@ internal sealed class FakeWorkers(FakeFolders folders) : IDiskWorkers
             case LimitDisk limit:
                 worker.Disk(limit.Disk).Limits = limit.Limits;
                 break;
+            case AddPoint add when worker.Disk(add.Disk).Points.Any(point => point.Name == add.Name):
+                throw new GodwitException(ErrorCode.AlreadyExists, add.Name);
+            case AddPoint add:
+                worker.Disk(add.Disk).Points.Add(new DiskPoint(add.Name, DateTimeOffset.UnixEpoch, 4096));
+                break;
+            case RemovePoint remove:
+                worker.Disk(remove.Disk).Points.RemoveAll(point => point.Name == remove.Name);
+                break;
             case StartMirror start:
                 StartMirror(worker.Disk(start.Disk), start);
                 break;
@@ -233,8 +241,11 @@ internal sealed class FakeDisk(string name, string path)
 
     public DiskLimitSpec? Limits { get; set; }
 
+    public List<DiskPoint> Points { get; } = [];
+
     public WorkerDiskStatus Status() => new(
-        Name, Path, DiskFormat.VhdxDynamic, 1 << 30, FakeWorkers.Allocated, 1, Mirror?.Status(), Problem, FakeWorkers.Statistics, Limits);
+        Name, Path, DiskFormat.VhdxDynamic, 1 << 30, FakeWorkers.Allocated, 1, Mirror?.Status(), Problem, FakeWorkers.Statistics, Limits,
+        Points.Count == 0 ? null : [.. Points]);
 }
 
 internal sealed class FakeMirror(Guid job, string target, string unfinished)

@@ -85,6 +85,32 @@ public sealed class RestTests
     }
 
     [Fact(Timeout = 30_000)]
+    public async Task Points_of_a_disk_are_taken_listed_and_forgotten()
+    {
+        await using var host = await RestHost.StartAsync();
+        await host.PostAsync("/v1/vms", Spec);
+        var disk = (await host.GetAsync("/v1/vms/web%201")).Body.GetProperty("disks")[0].GetProperty("name").GetString();
+        var path = $"/v1/vms/web%201/disks/{disk}/points";
+        await host.RefusesAsync(HttpMethod.Get, path, null, 409, ErrorCode.WrongState);
+        await host.PostAsync("/v1/vms/web%201/start");
+        Assert.Equal((200, 0), await CountAsync());
+        var (status, point) = await host.PostAsync(path, """{"name":"monday"}""");
+        Assert.Equal((201, "monday", 4096), (status, point.GetProperty("name").GetString(), point.GetProperty("changedBytes").GetInt64()));
+        await host.RefusesAsync(HttpMethod.Post, path, """{"name":"monday"}""", 409, ErrorCode.AlreadyExists);
+        Assert.Equal((200, 1), await CountAsync());
+        await host.RefusesAsync(HttpMethod.Delete, path + "/tuesday", null, 404, ErrorCode.NotFound);
+        Assert.Equal(204, (await host.SendAsync(HttpMethod.Delete, path + "/monday")).Status);
+        Assert.Equal((200, 0), await CountAsync());
+        await host.RefusesAsync(HttpMethod.Get, "/v1/vms/web%201/disks/none/points", null, 404, ErrorCode.NotFound);
+
+        async Task<(int, int)> CountAsync()
+        {
+            var (code, list) = await host.GetAsync(path);
+            return (code, list.GetArrayLength());
+        }
+    }
+
+    [Fact(Timeout = 30_000)]
     public async Task A_storage_move_is_planned_accepted_watched_and_listed()
     {
         await using var host = await RestHost.StartAsync();
@@ -203,8 +229,9 @@ public sealed class RestTests
             .SelectMany(path => path.Value.EnumerateObject().Select(method => $"{method.Name.ToUpperInvariant()} {path.Name}"));
         Assert.Equal(
             [
-                "DELETE /v1/vms/{name}", "GET /metrics", "GET /v1/host", "GET /v1/jobs", "GET /v1/jobs/{id}", "GET /v1/jobs/{id}/events",
-                "GET /v1/statistics", "GET /v1/vms", "GET /v1/vms/{name}", "POST /v1/jobs/{id}/cancel", "POST /v1/vms", "POST /v1/vms/{name}/start", "POST /v1/vms/{name}/stop",
+                "DELETE /v1/vms/{name}", "DELETE /v1/vms/{name}/disks/{disk}/points/{point}", "GET /metrics", "GET /v1/host", "GET /v1/jobs", "GET /v1/jobs/{id}", "GET /v1/jobs/{id}/events",
+                "GET /v1/statistics", "GET /v1/vms", "GET /v1/vms/{name}", "GET /v1/vms/{name}/disks/{disk}/points", "POST /v1/jobs/{id}/cancel",
+                "POST /v1/vms", "POST /v1/vms/{name}/disks/{disk}/points", "POST /v1/vms/{name}/start", "POST /v1/vms/{name}/stop",
                 "POST /v1/vms/{name}/storage-moves", "PUT /v1/vms/{name}/disks/{disk}/limits",
             ],
             operations.Order(StringComparer.Ordinal));

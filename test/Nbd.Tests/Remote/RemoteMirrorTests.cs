@@ -1,6 +1,7 @@
 using Godwit.Nbd.Remote;
 using Godwit.Nbd.Tests.Nbd;
 using Godwit.Storage;
+using Godwit.Storage.Bitmaps;
 using Godwit.Storage.Formats.Raw;
 using Godwit.Storage.Limits;
 using Godwit.Storage.Mirror;

@@ -1,3 +1,4 @@
+using Godwit.Storage.Bitmaps;
 using Godwit.Storage.Files;
 using Godwit.Storage.Formats.Raw;
 using Godwit.Storage.Limits;

@@ -1,3 +1,4 @@
+using Godwit.Storage.Bitmaps;
 using Godwit.Storage.Mirror;
 using Godwit.Testing.Disks;
 using Godwit.Testing.Files;

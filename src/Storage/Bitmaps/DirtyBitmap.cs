@@ -1,15 +1,16 @@
 using System.Numerics;
 
-namespace Godwit.Storage.Mirror;
+namespace Godwit.Storage.Bitmaps;
 
-/// <summary>One bit per granule of a device: set while the two sides of a mirror may differ there.</summary>
+/// <summary>One bit per granule of a device: set while the two sides of a mirror may differ there, or once something was written there
+/// since a point in time.</summary>
 /// <remarks>
-/// <para>A new bitmap says that everything differs. That is always safe, so a crash between creating the bitmap and
-/// looking at the disks cannot make a mirror believe that it is done.</para>
+/// <para>A mirror's new bitmap says that everything differs. That is always safe, so a crash between creating the bitmap and
+/// looking at the disks cannot make a mirror believe that it is done. One of changes starts with nothing marked.</para>
 /// <para>The variant with a file maps it into memory: what is set survives <c>kill -9</c> of this process because the
 /// kernel has it, and costs no system call. It proves nothing after a power cut; the owner compares boot ids.</para>
 /// <para>All members may be called from any thread, each change of a word is atomic. Who sets and clears the same granule
-/// holds the mirror's range lock on it.</para>
+/// holds the mirror's range lock on it; bits that are only ever set need none.</para>
 /// </remarks>
 public sealed unsafe class DirtyBitmap : IDisposable
 {
@@ -62,27 +63,31 @@ public sealed unsafe class DirtyBitmap : IDisposable
         return granularity;
     }
 
-    /// <summary>Makes a bitmap without a file, everything dirty. It dies with the process.</summary>
+    /// <summary>Makes a bitmap without a file. It dies with the process.</summary>
     /// <param name="deviceLength">Size of the device in bytes.</param>
-    public static DirtyBitmap InMemory(long deviceLength)
+    /// <param name="dirty">Everything is marked at first, or nothing.</param>
+    public static DirtyBitmap InMemory(long deviceLength, bool dirty = true)
     {
         var granularity = GranularityFor(deviceLength);
         var bits = CountBits(deviceLength, granularity);
         var memory = BitmapMemory.Allocate(WordCount(bits));
-        FillOnes(memory.Span, bits);
+        if (dirty)
+            FillOnes(memory.Span, bits);
         return new DirtyBitmap(memory, deviceLength, granularity);
     }
 
-    /// <summary>Makes a bitmap in a new file that only its owner may read, everything dirty.</summary>
+    /// <summary>Makes a bitmap in a new file that only its owner may read.</summary>
     /// <param name="path">The file; must not exist.</param>
     /// <param name="deviceLength">Size of the device in bytes.</param>
+    /// <param name="dirty">Everything is marked at first, or nothing.</param>
     /// <exception cref="StorageException">The file exists, or the folder refuses it or has no room for it.</exception>
-    public static DirtyBitmap Create(string path, long deviceLength)
+    public static DirtyBitmap Create(string path, long deviceLength, bool dirty = true)
     {
         var granularity = GranularityFor(deviceLength);
         var bits = CountBits(deviceLength, granularity);
         var words = new ulong[WordCount(bits)];
-        FillOnes(words, bits);
+        if (dirty)
+            FillOnes(words, bits);
         BitmapFile.Create(path, deviceLength, granularity, words);
         return new DirtyBitmap(BitmapMemory.Map(path, BitmapFile.HeaderLength, words.Length), deviceLength, granularity);
     }
@@ -143,6 +148,10 @@ public sealed unsafe class DirtyBitmap : IDisposable
         var last = FindBit(first + 1, limit, dirty: false);
         return new DirtyRange(first << _shift, Math.Min(last << _shift, Length) - (first << _shift));
     }
+
+    /// <summary>Makes what is marked survive a power cut once the file has been flushed too; marks set meanwhile may or may not.</summary>
+    /// <exception cref="StorageException"><see cref="StorageErrorKind.IoFailed"/>: the medium refused.</exception>
+    public void Flush() => _memory.Flush();
 
     /// <summary>Lets go of the memory; the file stays.</summary>
     public void Dispose() => _memory.Dispose();

@@ -3,11 +3,11 @@ using System.Numerics;
 using System.Runtime.InteropServices;
 using Godwit.Storage.Interop;
 
-namespace Godwit.Storage.Mirror;
+namespace Godwit.Storage.Bitmaps;
 
 /// <summary>The file of a <see cref="DirtyBitmap"/>: one page of header, then the bits as little-endian words.</summary>
 /// <remarks>Header, all little-endian: magic (8 bytes), version (4), granularity (4), device length (8), CRC-32C of these 24
-/// bytes (4). The file is written with plain writes, never through the map, so that a full disk is an error here and not a
+/// bytes (4). The second sector is left to the owner (<see cref="Tracking.PointSession"/>). The file is written with plain writes, never through the map, so that a full disk is an error here and not a
 /// SIGBUS later; the header comes last, so a file whose creation was cut short has none.</remarks>
 internal static class BitmapFile
 {
@@ -83,7 +83,8 @@ internal static class BitmapFile
         return header;
     }
 
-    private static uint Checksum(ReadOnlySpan<byte> bytes)
+    /// <summary>CRC-32C.</summary>
+    public static uint Checksum(ReadOnlySpan<byte> bytes)
     {
         var crc = uint.MaxValue;
         foreach (var value in bytes)
@@ -92,9 +93,9 @@ internal static class BitmapFile
     }
 
     private static StorageException Refused(string path, string reason) => new(
-        StorageErrorKind.Corrupt, $"this is no usable dirty bitmap: {reason}; remove it and copy from the start", path, operation: "open");
+        StorageErrorKind.Corrupt, $"this is no usable dirty bitmap: {reason}", path, operation: "open");
 
-    private static StorageException Failed(string path, string operation, Exception e) => new(
+    public static StorageException Failed(string path, string operation, Exception e) => new(
         e switch
         {
             FileNotFoundException or DirectoryNotFoundException => StorageErrorKind.NotFound,

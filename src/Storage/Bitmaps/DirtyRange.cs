@@ -1,4 +1,4 @@
-namespace Godwit.Storage.Mirror;
+namespace Godwit.Storage.Bitmaps;
 
 /// <summary>A run of bytes that may differ between the two sides of a mirror.</summary>
 /// <param name="Offset">First byte; a multiple of the bitmap's granularity.</param>

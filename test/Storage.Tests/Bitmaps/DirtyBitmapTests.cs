@@ -1,9 +1,9 @@
 using CsCheck;
-using Godwit.Storage.Mirror;
+using Godwit.Storage.Bitmaps;
 using Godwit.Testing;
 using Xunit;
 
-namespace Godwit.Storage.Tests.Mirror;
+namespace Godwit.Storage.Tests.Bitmaps;
 
 public sealed class DirtyBitmapTests : IDisposable
 {

@@ -2,7 +2,7 @@ using System.IO.MemoryMappedFiles;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
-namespace Godwit.Storage.Mirror;
+namespace Godwit.Storage.Bitmaps;
 
 /// <summary>The words of a bitmap: in a mapped file, or in an array that does not move.</summary>
 internal sealed unsafe class BitmapMemory : IDisposable
@@ -47,6 +47,18 @@ internal sealed unsafe class BitmapMemory : IDisposable
         {
             file?.Dispose();
             throw new StorageException(StorageErrorKind.IoFailed, $"the bitmap cannot be mapped: {e.Message}", path, operation: "map", inner: e);
+        }
+    }
+
+    public void Flush()
+    {
+        try
+        {
+            _view?.Flush();
+        }
+        catch (IOException e)
+        {
+            throw new StorageException(StorageErrorKind.IoFailed, $"the bitmap cannot be flushed: {e.Message}", null, operation: "flush", inner: e);
         }
     }
 
