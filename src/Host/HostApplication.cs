@@ -115,6 +115,7 @@ internal static class HostApplication
         services.AddSingleton<VirtualMachineOperations>();
         services.AddSingleton<StatisticsReader>();
         services.AddSingleton<DiskLimiting>();
+        services.AddSingleton<WorkerRestarts>();
         services.AddSingleton(provider =>
         {
             var log = provider.GetRequiredService<ILogger<Reconciler>>();
