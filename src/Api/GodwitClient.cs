@@ -75,6 +75,12 @@ public sealed partial class GodwitClient : IDisposable
         HttpMethod.Post, VmPath(name) + "/stop", ToJson(request, ApiJson.Default.StopRequest), ApiJson.Default.VirtualMachine,
         TimeSpan.FromSeconds(request.TimeoutSeconds) + Quick, cancellationToken);
 
+    /// <summary>Restarts the disk worker of a running VM, from the program that is installed now.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="cancellationToken">Gives up waiting.</param>
+    public Task<VirtualMachine> RestartWorkerAsync(string name, CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Post, VmPath(name) + "/restart-worker", null, ApiJson.Default.VirtualMachine, Slow, cancellationToken);
+
     /// <summary>Removes a VM from the host.</summary>
     /// <param name="name">Its name.</param>
     /// <param name="deleteDisks">Delete its image files too.</param>

@@ -117,6 +117,7 @@ internal static class HostApplication
         services.AddSingleton<StatisticsReader>();
         services.AddSingleton<DiskLimiting>();
         services.AddSingleton<DiskTracking>();
+        services.AddSingleton<WorkerRestarts>();
         services.AddSingleton(provider =>
         {
             var log = provider.GetRequiredService<ILogger<Reconciler>>();

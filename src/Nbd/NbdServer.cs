@@ -123,9 +123,11 @@ public sealed class NbdServer
         }
         catch (TimeoutException)
         {
-            await abort.CancelAsync().ConfigureAwait(false);
+            // Cut first: a request that is cancelled has no right answer. One that gets none is sent again to whoever serves next, while an
+            // error would reach the guest.
             foreach (var connection in connections)
                 connection.Cut();
+            await abort.CancelAsync().ConfigureAwait(false);
             await ended.ConfigureAwait(false);
         }
     }

@@ -13,7 +13,7 @@ try
 {
     return WorkerOptions.Parse(args) switch
     {
-        WorkerOptions.Supervise supervise => Supervise(supervise.Folders),
+        WorkerOptions.Supervise supervise => Supervise(supervise),
         WorkerOptions.Serve serve => await WorkerProcess.RunAsync(serve, TimeProvider.System).ConfigureAwait(false),
         WorkerOptions.TrySandbox { Limits: { } limits } sandbox => SandboxTrial.Try(sandbox.Folders, limits, Console.Out),
         WorkerOptions.TrySandbox sandbox => SandboxTrial.Run(sandbox.Folders),
@@ -32,9 +32,9 @@ catch (GodwitException e)
     return Say(Console.Error, $"godwit-worker: {e.Problem.Title}{remedy}", 1);
 }
 
-static int Supervise(WorkerFolders folders)
+static int Supervise(WorkerOptions.Supervise options)
 {
-    using var supervisor = new Supervisor(folders, TimeProvider.System);
+    using var supervisor = new Supervisor(options.Folders, options.Inherited, TimeProvider.System);
     // Fails only for the leader of a process group, as which a shell starts us: then the signals below are what counts.
     _ = LibC.StartSession();
     using var hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, Ignore);
@@ -46,7 +46,7 @@ static int Supervise(WorkerFolders folders)
         supervisor.Stop();
     });
     supervisor.TakeOver();
-    StandardStreams.Detach(new LogFile(folders.Log).Open());
+    StandardStreams.Detach(new LogFile(options.Folders.Log).Open());
     return supervisor.Run();
 }
 

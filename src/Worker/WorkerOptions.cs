@@ -2,6 +2,7 @@ using System.Globalization;
 using Godwit.Api;
 using Godwit.Api.Disks;
 using Godwit.Worker.Sandbox;
+using Godwit.Worker.Supervision;
 
 namespace Godwit.Worker;
 
@@ -28,7 +29,7 @@ internal abstract record WorkerOptions
         var words = new Arguments(arguments);
         var options = words.NextWord() switch
         {
-            "supervise" => new Supervise(words.Folders()),
+            "supervise" => new Supervise(words.Folders(), words.Inherited()),
             "serve" => new Serve(
                 words.Folders(),
                 words.TakeNumber("--nbd-descriptor"),
@@ -70,7 +71,7 @@ internal abstract record WorkerOptions
 
     internal sealed record Help : WorkerOptions;
 
-    internal sealed record Supervise(WorkerFolders Folders) : WorkerOptions;
+    internal sealed record Supervise(WorkerFolders Folders, Inheritance? Inherited) : WorkerOptions;
 
     internal sealed record Serve(
         WorkerFolders Folders, int? NbdDescriptor, int? ControlDescriptor, int? Supervisor, int Restarts, FolderLimits? Limits) : WorkerOptions;
@@ -124,6 +125,14 @@ internal abstract record WorkerOptions
 
         internal FolderLimits? Limits() => TakeNumber("--landlock") is { } version
             ? new FolderLimits(version, TakeFlag("--disks-anywhere"), Take("--unlimited-because"), TakeFlag("--links"))
+            : null;
+
+        internal Inheritance? Inherited() => TakeNumber("--lock-descriptor") is { } held
+            ? new Inheritance(
+                held,
+                TakeNumber("--nbd-descriptor") ?? throw Wrong("--nbd-descriptor is missing"),
+                TakeNumber("--control-descriptor") ?? throw Wrong("--control-descriptor is missing"),
+                TakeNumber("--restarts") ?? 0)
             : null;
 
         internal WorkerFolders Folders() => new(

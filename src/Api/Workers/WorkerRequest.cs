@@ -19,6 +19,7 @@ namespace Godwit.Api.Workers;
 [JsonDerivedType(typeof(AddPoint), "point-add")]
 [JsonDerivedType(typeof(RemovePoint), "point-remove")]
 [JsonDerivedType(typeof(StopWorker), "stop")]
+[JsonDerivedType(typeof(RestartWorker), "restart")]
 public abstract record WorkerRequest;
 
 /// <summary>Answers with the status and changes nothing.</summary>
@@ -80,6 +81,10 @@ public sealed record RemovePoint(string Disk, string Name) : WorkerRequest;
 
 /// <summary>Flushes and closes every disk, then ends worker and supervisor.</summary>
 public sealed record StopWorker : WorkerRequest;
+
+/// <summary>Answers what has come in, flushes and closes every disk and ends the worker, so that the supervisor starts another: from the
+/// program that is installed by then. The sockets stay. Refused by a worker that has lost its supervisor.</summary>
+public sealed record RestartWorker : WorkerRequest;
 
 /// <summary>The answer to a request: the status after it, or a problem.</summary>
 /// <param name="Status">The status after the request was carried out; null when it was refused.</param>

@@ -16,6 +16,7 @@ internal static class VmCommands
         VmTrack.Create(shell, global),
         VmPower.CreateStart(shell, global),
         VmPower.CreateStop(shell, global),
+        VmRestartWorker.Create(shell, global),
         VmRemove.Create(shell, global),
         VmMoveStorage.Create(shell, global),
     };

@@ -22,6 +22,12 @@ public interface IDiskWorkers
     /// or may not have been carried out.</exception>
     Task<WorkerReply> AskAsync(Guid vm, WorkerRequest request, CancellationToken cancellationToken);
 
+    /// <summary>Puts a fresh worker in the place of the one that runs, from the program that is installed now. Its clients wait meanwhile.</summary>
+    /// <returns>The status of the new worker.</returns>
+    /// <exception cref="GodwitException"><see cref="ErrorCode.Unavailable"/> when the installed program does not run, or the new worker
+    /// does not answer; or the worker's reason for refusing.</exception>
+    Task<WorkerStatus> RestartAsync(VirtualMachineRecord vm, CancellationToken cancellationToken);
+
     /// <summary>Ends worker and supervisor; fine when they do not run.</summary>
     Task StopAsync(Guid vm, CancellationToken cancellationToken);
 }

@@ -24,6 +24,8 @@ internal static class VirtualMachineEndpoints
         vms.MapPost("/{name}/start", (string name, VirtualMachineOperations operations, CancellationToken token) => operations.StartAsync(name, token))
             .WithSummary("Starts a VM; answers when its processors run.");
         vms.MapPost("/{name}/stop", StopAsync).WithSummary("Shuts a VM down or turns it off; answers when it is off.");
+        vms.MapPost("/{name}/restart-worker", (string name, WorkerRestarts restarts, CancellationToken token) => restarts.RestartAsync(name, token))
+            .WithSummary("Puts the installed worker program in the place of the one that runs; the guest waits some milliseconds.");
         vms.MapPut("/{name}/disks/{disk}/limits", (string name, string disk, DiskLimitSpec limits, DiskLimiting limiting, CancellationToken token) =>
                 limiting.SetAsync(name, disk, limits, token))
             .WithSummary("Limits how much a disk of a running VM may be used; holds at once. Without a field there is no such limit.");

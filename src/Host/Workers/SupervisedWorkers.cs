@@ -45,6 +45,39 @@ internal sealed class SupervisedWorkers(HostFolders folders, ParentFolders paren
         }
     }
 
+    public async Task<WorkerStatus> RestartAsync(VirtualMachineRecord vm, CancellationToken cancellationToken)
+    {
+        await CheckProgramAsync(cancellationToken);
+        var before = await AskAsync(vm.Id, new GetStatus(), cancellationToken);
+        var reply = await AskAsync(vm.Id, new RestartWorker(), cancellationToken);
+        if ((before.Problem ?? reply.Problem) is { } problem)
+        {
+            throw new GodwitException(problem);
+        }
+        var since = time.GetTimestamp();
+        while (true)
+        {
+            try
+            {
+                if ((await AskAsync(vm.Id, new GetStatus(), cancellationToken)).Status is { } status && status.ProcessId != before.Status?.ProcessId)
+                {
+                    return status;
+                }
+            }
+            catch (GodwitException e) when (e.Problem.Code == ErrorCode.Unavailable && time.GetElapsedTime(since) < StartLimit)
+            {
+                // Asked the old one with its last breath.
+            }
+            if (time.GetElapsedTime(since) > StartLimit)
+            {
+                throw new GodwitException(
+                    ErrorCode.Unavailable, $"The disk worker of '{vm.Name}' has ended, and no other answers after {StartLimit.TotalSeconds:0} s.",
+                    $"See {Path.Combine(folders.StateOf(vm.Id), "worker.log")}.");
+            }
+            await Task.Delay(PollInterval, time, cancellationToken);
+        }
+    }
+
     public async Task StopAsync(Guid vm, CancellationToken cancellationToken)
     {
         if (SupervisorMark.Find(LockFile(vm)) is null && !File.Exists(ControlSocket(vm)))
@@ -63,6 +96,20 @@ internal sealed class SupervisedWorkers(HostFolders folders, ParentFolders paren
             }
         }
         await UntilGoneAsync(vm, cancellationToken);
+    }
+
+    /// <summary>A program that does not run, on a host half way through an upgrade say, must not take the place of one that does.</summary>
+    private async Task CheckProgramAsync(CancellationToken cancellationToken)
+    {
+        using var limit = new CancellationTokenSource(StartLimit, time);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        var result = await program.RunAsync(["help"], both.Token);
+        if (result.ExitCode != 0)
+        {
+            throw new GodwitException(
+                ErrorCode.Unavailable, $"The installed worker program does not run (exit code {result.ExitCode}): {result.Error.Trim()}",
+                "Mend the installation; the worker that runs goes on.");
+        }
     }
 
     private async Task StartAsync(VirtualMachineRecord vm, CancellationToken cancellationToken)

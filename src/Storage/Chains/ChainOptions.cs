@@ -14,6 +14,9 @@ public sealed record ChainOptions
     /// <summary>Large writes go around the page cache: for a disk that is filled and not used at once. See <see cref="Files.LocalFile.Open"/>.</summary>
     public bool BypassCache { get; init; }
 
+    /// <summary>Whether the files are read and written through the page cache.</summary>
+    public Files.FileCache Cache { get; init; }
+
     /// <summary>Where the drives and shares of Windows are on this computer.</summary>
     public PathMap Paths { get; init; } = PathMap.Empty;
 

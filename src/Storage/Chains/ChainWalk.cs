@@ -14,7 +14,7 @@ internal static class ChainWalk
     public static async ValueTask<List<ChainLayer>> OpenFilesAsync(
         string path, ChainOptions options, List<LocalFile> files, CancellationToken cancellationToken)
     {
-        var leaf = LocalFile.Open(path, options.ReadOnly, options.BypassCache);
+        var leaf = LocalFile.Open(path, options.ReadOnly, options.BypassCache, options.Cache);
         files.Add(leaf);
         var format = await ImageProbe.TellAsync(leaf, options.Format, cancellationToken).ConfigureAwait(false);
         var layers = new List<ChainLayer> { await DescribeAsync(leaf, format, cancellationToken).ConfigureAwait(false) };
@@ -29,7 +29,7 @@ internal static class ChainWalk
             // By name as well: the leaf is locked for writing and could not be opened a second time.
             if (layers.Exists(layer => layer.Path == found))
                 throw Circle(child, found);
-            var parent = LocalFile.Open(found, readOnly: true);
+            var parent = LocalFile.Open(found, readOnly: true, cache: options.Cache);
             files.Add(parent);
             if (!seen.Add(parent.Identity))
                 throw Circle(child, found);

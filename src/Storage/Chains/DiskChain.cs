@@ -7,10 +7,11 @@ namespace Godwit.Storage.Chains;
 /// <remarks>The files stay open and locked as long as <see cref="Device"/>, which owns them: dispose the device.</remarks>
 public sealed class DiskChain
 {
-    private DiskChain(IReadOnlyList<ChainLayer> layers, BlockDevice device)
+    private DiskChain(IReadOnlyList<ChainLayer> layers, BlockDevice device, IReadOnlyList<string> gaps)
     {
         Layers = layers;
         Device = device;
+        Gaps = gaps;
     }
 
     /// <summary>The layers from the image that was opened down to the base. At least one.</summary>
@@ -18,6 +19,9 @@ public sealed class DiskChain
 
     /// <summary>The disk. Owns every layer.</summary>
     public BlockDevice Device { get; }
+
+    /// <summary>What the file systems of the layers do not give, and what that means; empty on most.</summary>
+    public IReadOnlyList<string> Gaps { get; }
 
     /// <summary>Opens an image and its parents, each checked to be the one its child was made from.</summary>
     /// <param name="path">The file or block device.</param>
@@ -32,7 +36,8 @@ public sealed class DiskChain
         try
         {
             var layers = await ChainWalk.OpenFilesAsync(path, options, files, cancellationToken).ConfigureAwait(false);
-            return new DiskChain(layers, await StackAsync(layers, files, options.KeepsLinkage, cancellationToken).ConfigureAwait(false));
+            var device = await StackAsync(layers, files, options.KeepsLinkage, cancellationToken).ConfigureAwait(false);
+            return new DiskChain(layers, device, [.. files.SelectMany(file => file.Gaps).Distinct()]);
         }
         catch
         {

@@ -122,6 +122,19 @@ internal sealed unsafe class FileDescriptor : IDisposable
         return done;
     }
 
+    /// <summary>Hands what the page cache has of a range to the device, and drops it there.</summary>
+    public void WriteOut(long offset, long length)
+    {
+        while (LibC.SyncRange(_handle, offset, length, LibC.SyncRangeAndWait) < 0)
+        {
+            if (!Interrupted())
+                throw Errno.Last(Path, "write", offset);
+        }
+
+        // Whole pages only; that the cache keeps one is no harm.
+        _ = LibC.Advise(_handle, offset & -UncachedWriter.Alignment, length + (2 * UncachedWriter.Alignment), LibC.NotNeeded);
+    }
+
     public void SyncContent()
     {
         while (LibC.SyncContent(_handle) < 0)
@@ -179,22 +192,11 @@ internal sealed unsafe class FileDescriptor : IDisposable
         return Errno.MeansUnsupported(errno) ? null : throw Errno.ToException(errno, Path, "extent", offset);
     }
 
-    public void Lock(bool exclusive)
-    {
-        var operation = (exclusive ? LibC.LockExclusive : LibC.LockShared) | LibC.LockNonBlocking;
-        while (LibC.Lock(_handle, operation) < 0)
-        {
-            var errno = Marshal.GetLastPInvokeError();
-            if (errno == Errno.TryAgain)
-            {
-                throw new StorageException(
-                    StorageErrorKind.InUse, "the file is open elsewhere; stop the VM or tool that uses it", Path, operation: "open");
-            }
+    /// <summary>Locks the file; see <see cref="ImageLock.Take"/>.</summary>
+    public string? Lock(bool exclusive) => ImageLock.Take(CallLock, Path, exclusive);
 
-            if (errno != Errno.Interrupted)
-                throw Errno.ToException(errno, Path, "lock");
-        }
-    }
+    private int CallLock(int command, ref RecordLock record) =>
+        LibC.Lock(_handle, command, ref record) < 0 ? Marshal.GetLastPInvokeError() : 0;
 
     public FileStatus Status() =>
         LibC.Status(_handle, "", FileStatus.OfHandle, FileStatus.BasicFields, out var status) < 0

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Godwit.Storage.Reading;
 
 namespace Godwit.Storage.Files;
@@ -5,10 +6,15 @@ namespace Godwit.Storage.Files;
 /// <content>Bytes: read, write, flush, length.</content>
 public sealed partial class LocalFile
 {
+    // Far behind the end of any file, and far from an overflow.
+    private const long MaxFileLength = 1L << 60;
+
     /// <inheritdoc/>
     public ValueTask ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
     {
         Check(offset, "read", cancellationToken);
+        if (_direct is not null)
+            return buffer.Length <= Length - offset ? _direct.ReadAsync(this, offset, buffer) : throw PastEnd(offset, buffer.Length, Length);
         if (ReadLoop.Current is { } loop && !_neverWaits)
         {
             var now = _file.ReadCached(offset, buffer.Span);
@@ -28,6 +34,8 @@ public sealed partial class LocalFile
     {
         Check(offset, "write", cancellationToken);
         CheckWritable("write");
+        if (_direct is not null)
+            return WriteDirectAsync(_direct, offset, buffer, cancellationToken);
         if (buffer.Length <= Length - offset)
             _file.Write(offset, buffer.Span);
         else
@@ -55,14 +63,44 @@ public sealed partial class LocalFile
                     StorageErrorKind.Unsupported, $"a block device keeps its {Length} bytes", Path, operation: "set length");
         }
 
+        if (_direct is not null)
+            return CutOrGrowAloneAsync(_direct, length, cancellationToken);
+        CutOrGrow(length);
+        return ValueTask.CompletedTask;
+    }
+
+    private async ValueTask CutOrGrowAloneAsync(DirectFile direct, long length, CancellationToken cancellationToken)
+    {
+        using var holder = await direct.LockAsync(Math.Min(length, Length), MaxFileLength, cancellationToken).ConfigureAwait(false);
+        CutOrGrow(length);
+    }
+
+    private void CutOrGrow(long length)
+    {
         lock (_lengthGate)
         {
             _file.SetLength(length);
             Volatile.Write(ref _length, length);
             _data.Forget();
         }
+    }
 
-        return ValueTask.CompletedTask;
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask WriteDirectAsync(DirectFile direct, long offset, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
+    {
+        using var holder = await direct.LockAsync(offset, buffer.Length, cancellationToken).ConfigureAwait(false);
+        if (buffer.Length <= Length - offset)
+            await direct.WriteAsync(this, offset, buffer).ConfigureAwait(false);
+        else
+            Extend(offset, buffer.Span);
+    }
+
+    private void WriteNow(long offset, ReadOnlySpan<byte> buffer)
+    {
+        if (_direct is null)
+            _file.Write(offset, buffer);
+        else
+            _direct.Write(this, offset, buffer);
     }
 
     private void Extend(long offset, ReadOnlySpan<byte> buffer)
@@ -72,7 +110,7 @@ public sealed partial class LocalFile
         {
             try
             {
-                _file.Write(offset, buffer);
+                WriteNow(offset, buffer);
                 if (!_isBlockDevice)
                     Volatile.Write(ref _length, Math.Max(_length, offset + buffer.Length));
             }

@@ -15,25 +15,49 @@ public sealed partial class LocalFile
     private bool _neverWaits;
 
     private readonly KnownRun _data = new();
+    private readonly Action<long, long, CancellationToken> _punch;
+    private readonly Action<long, long, CancellationToken> _allocate;
 
     /// <inheritdoc/>
     public ValueTask PunchHoleAsync(long offset, long length, CancellationToken cancellationToken)
     {
         CheckRange(offset, length, "punch hole", cancellationToken);
+        if (_direct is not null && length > 0)
+            return ChangeAloneAsync(_direct, _punch, offset, length, cancellationToken);
+        Punch(offset, length, cancellationToken);
+        return ValueTask.CompletedTask;
+    }
+
+    private void Punch(long offset, long length, CancellationToken cancellationToken)
+    {
         if (length > 0 && !TryPunch(offset, length))
             WriteZeroes(offset, length, cancellationToken);
         _data.Forget();
-        return ValueTask.CompletedTask;
     }
 
     /// <inheritdoc/>
     public ValueTask AllocateZeroesAsync(long offset, long length, CancellationToken cancellationToken)
     {
         CheckRange(offset, length, "allocate", cancellationToken);
+        if (_direct is not null && length > 0)
+            return ChangeAloneAsync(_direct, _allocate, offset, length, cancellationToken);
+        Allocate(offset, length, cancellationToken);
+        return ValueTask.CompletedTask;
+    }
+
+    /// <summary>Changes the space of a range while nobody writes to its blocks around the page cache.</summary>
+    private static async ValueTask ChangeAloneAsync(
+        DirectFile direct, Action<long, long, CancellationToken> change, long offset, long length, CancellationToken cancellationToken)
+    {
+        using var holder = await direct.LockAsync(offset, length, cancellationToken).ConfigureAwait(false);
+        change(offset, length, cancellationToken);
+    }
+
+    private void Allocate(long offset, long length, CancellationToken cancellationToken)
+    {
         if (length > 0 && !TryZero(offset, length) && !TryPunchAndReserve(offset, length))
             WriteZeroes(offset, length, cancellationToken);
         _data.Forget();
-        return ValueTask.CompletedTask;
     }
 
     /// <inheritdoc/>
@@ -103,7 +127,7 @@ public sealed partial class LocalFile
         {
             cancellationToken.ThrowIfCancellationRequested();
             var count = (int)Math.Min(end - offset, Zeroes.Block.Length);
-            _file.Write(offset, Zeroes.Block.AsSpan(0, count));
+            WriteNow(offset, Zeroes.Block.AsSpan(0, count));
             offset += count;
         }
     }

@@ -4,7 +4,8 @@ namespace Godwit.Storage.Files;
 
 /// <summary>A regular file or block device of this computer, read and written through the page cache unless told otherwise.</summary>
 /// <remarks>
-/// <para>Holds a lock on the file while open (<c>flock</c>): exclusive for writing, shared for reading.</para>
+/// <para>Holds a lock on the file while open, which QEMU and its tools respect and whose locks it respects: exclusive for writing, shared
+/// for reading (<see cref="ImageLock"/>).</para>
 /// <para>Reads and writes run on the caller's thread and complete synchronously. A flush runs on the thread pool and its
 /// task is pending meanwhile. Safe from any thread.</para>
 /// <para>Space is given back, reserved and mapped with fallocate and lseek where the file system can; elsewhere zeroes are
@@ -16,12 +17,16 @@ public sealed partial class LocalFile : IStorageFile
     private readonly FlushQueue _flushes;
     private readonly Lock _lengthGate = new();
     private readonly bool _isBlockDevice;
+    private readonly DirectFile? _direct;
     private long _length;
     private volatile bool _closed;
 
-    private LocalFile(FileDescriptor file, bool readOnly, FileStatus status)
+    private LocalFile(FileDescriptor file, bool readOnly, FileStatus status, DirectFile? direct, IReadOnlyList<string> gaps)
     {
         _file = file;
+        _direct = direct;
+        (_punch, _allocate) = (Punch, Allocate);
+        Gaps = gaps;
         _flushes = new FlushQueue(file);
         _isBlockDevice = status.IsBlockDevice;
         _length = _isBlockDevice ? file.BlockDeviceLength() : (long)status.Size;
@@ -37,6 +42,9 @@ public sealed partial class LocalFile : IStorageFile
 
     /// <inheritdoc/>
     public bool IsReadOnly { get; }
+
+    /// <summary>What the file system does not give, and what that means; empty on most.</summary>
+    public IReadOnlyList<string> Gaps { get; }
 
     /// <summary>File system and file number: equal for two paths that lead to the same file.</summary>
     public (long Device, long Inode) Identity { get; }
@@ -68,14 +76,16 @@ public sealed partial class LocalFile : IStorageFile
     /// <param name="readOnly">Opens for reading only and lets other readers in.</param>
     /// <param name="bypassCache">Writes of 1 MiB and more at multiples of 4096 bytes, from memory at one, go to the disk without the page
     /// cache: for files that are filled and not read again soon. A wish; not every file system can.</param>
+    /// <param name="cache">Whether reads and writes go through the page cache. Where a file system cannot go around it, <see cref="Gaps"/>
+    /// says so.</param>
     /// <exception cref="StorageException"><see cref="StorageErrorKind.NotFound"/>, <see cref="StorageErrorKind.AccessDenied"/>,
     /// <see cref="StorageErrorKind.InUse"/> when another opening holds it, or <see cref="StorageErrorKind.InvalidRequest"/>
     /// when it is neither a regular file nor a block device.</exception>
-    public static LocalFile Open(string path, bool readOnly, bool bypassCache = false)
+    public static LocalFile Open(string path, bool readOnly, bool bypassCache = false, FileCache cache = FileCache.Writeback)
     {
         var descriptor = FileDescriptor.Open(path, readOnly ? LibC.OpenReadOnly : LibC.OpenReadWrite);
-        var file = Wrap(descriptor, readOnly);
-        if (bypassCache && !readOnly)
+        var file = Wrap(descriptor, readOnly, cache);
+        if (bypassCache && !readOnly && file._direct is null)
             descriptor.BypassCache();
         return file;
     }
@@ -91,11 +101,12 @@ public sealed partial class LocalFile : IStorageFile
     public ValueTask DisposeAsync()
     {
         _closed = true;
+        _direct?.Dispose();
         _file.Dispose();
         return ValueTask.CompletedTask;
     }
 
-    private static LocalFile Wrap(FileDescriptor file, bool readOnly)
+    private static LocalFile Wrap(FileDescriptor file, bool readOnly, FileCache cache = FileCache.Writeback)
     {
         try
         {
@@ -106,10 +117,13 @@ public sealed partial class LocalFile : IStorageFile
                     StorageErrorKind.InvalidRequest, "neither a regular file nor a block device", file.Path, operation: "open");
             }
 
-            file.Lock(exclusive: !readOnly);
+            List<string> gaps = [.. file.Lock(exclusive: !readOnly) is { } unlocked ? [unlocked] : Array.Empty<string>()];
+            var direct = cache == FileCache.None ? DirectFile.TryOpen(file, readOnly) : null;
+            if (cache == FileCache.None && direct is null)
+                gaps.Add("the file system cannot go around its page cache (O_DIRECT): cache mode none has no effect, writes are done when they are in the cache");
 
             // Asked again under the lock: the last holder may have changed the size meanwhile.
-            return new LocalFile(file, readOnly, file.Status());
+            return new LocalFile(file, readOnly, file.Status(), direct, gaps);
         }
         catch
         {

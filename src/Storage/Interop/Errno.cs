@@ -24,6 +24,7 @@ internal static class Errno
     public const int NoSpace = 28;
     public const int ReadOnlyFileSystem = 30;
     public const int NameTooLong = 36;
+    public const int NoLocks = 37;
     public const int NoSystemCall = 38;
     public const int TooManyLinks = 40;
     public const int NotSupported = 95;

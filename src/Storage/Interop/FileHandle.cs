@@ -12,7 +12,8 @@ internal sealed class FileHandle : SafeHandleMinusOneIsInvalid
 
     protected override bool ReleaseHandle()
     {
-        _ = LibC.Unlock((int)handle, LibC.LockNone);
+        var everything = new RecordLock { Type = RecordLock.Unlock };
+        _ = LibC.Unlock((int)handle, LibC.SetOpeningLock, ref everything);
         return LibC.Close((int)handle) == 0;
     }
 }

@@ -12,6 +12,13 @@ internal struct FileStatus
     /// <summary>STATX_BASIC_STATS.</summary>
     public const uint BasicFields = 0x7ff;
 
+    /// <summary>STATX_DIOALIGN (Linux 6.1).</summary>
+    public const uint DirectFields = 0x2000;
+
+    /// <summary>Which fields were filled in.</summary>
+    [FieldOffset(0)]
+    public uint Mask;
+
     [FieldOffset(28)]
     public ushort Mode;
 
@@ -35,6 +42,14 @@ internal struct FileStatus
 
     [FieldOffset(140)]
     public uint DeviceMinor;
+
+    /// <summary>What memory around the page cache is a multiple of, in bytes.</summary>
+    [FieldOffset(152)]
+    public uint DirectMemory;
+
+    /// <summary>What offsets and lengths around the page cache are multiples of, in bytes; 0: it cannot be done.</summary>
+    [FieldOffset(156)]
+    public uint DirectBlock;
 
     public readonly bool IsRegularFile => (Mode & 0xF000) == 0x8000;
 

@@ -8,6 +8,7 @@ internal static unsafe partial class IoRingCalls
     public const uint EnterGetEvents = 1;
     public const byte OpPollAdd = 6;
     public const byte OpRead = 22;
+    public const byte OpWrite = 23;
 
     private const nint SetupNumber = 425;
     private const nint EnterNumber = 426;

@@ -15,10 +15,11 @@ internal static unsafe partial class LibC
     public const int OpenDirect = 0x4000;
     public const int OpenCloseOnExec = 0x80000;
 
-    public const int LockShared = 1;
-    public const int LockExclusive = 2;
-    public const int LockNonBlocking = 4;
-    public const int LockNone = 8;
+    /// <summary>F_OFD_GETLK.</summary>
+    public const int GetOpeningLock = 36;
+
+    /// <summary>F_OFD_SETLK.</summary>
+    public const int SetOpeningLock = 37;
 
     public const int SeekData = 3;
     public const int SeekHole = 4;
@@ -37,6 +38,12 @@ internal static unsafe partial class LibC
     public const int ReadWithoutWaiting = 8;
 
     public const uint SpliceNonBlocking = 2;
+
+    /// <summary>SYNC_FILE_RANGE_WAIT_BEFORE | WRITE | WAIT_AFTER.</summary>
+    public const uint SyncRangeAndWait = 7;
+
+    /// <summary>POSIX_FADV_DONTNEED.</summary>
+    public const int NotNeeded = 4;
 
     /// <summary>The number of cachestat on every architecture.</summary>
     public const nint CacheStatusCall = 451;
@@ -61,6 +68,12 @@ internal static unsafe partial class LibC
     [LibraryImport(Library, EntryPoint = "fsync", SetLastError = true)]
     public static partial int Sync(FileHandle file);
 
+    [LibraryImport(Library, EntryPoint = "sync_file_range", SetLastError = true)]
+    public static partial int SyncRange(FileHandle file, long offset, long length, uint flags);
+
+    [LibraryImport(Library, EntryPoint = "posix_fadvise")]
+    public static partial int Advise(FileHandle file, long offset, long length, int advice);
+
     [LibraryImport(Library, EntryPoint = "ftruncate", SetLastError = true)]
     public static partial int SetLength(FileHandle file, long length);
 
@@ -70,8 +83,8 @@ internal static unsafe partial class LibC
     [LibraryImport(Library, EntryPoint = "lseek", SetLastError = true)]
     public static partial long Seek(FileHandle file, long offset, int whence);
 
-    [LibraryImport(Library, EntryPoint = "flock", SetLastError = true)]
-    public static partial int Lock(FileHandle file, int operation);
+    [LibraryImport(Library, EntryPoint = "fcntl", SetLastError = true)]
+    public static partial int Lock(FileHandle file, int command, ref RecordLock record);
 
     /// <summary>Moves bytes between a file and a pipe. The offset is advanced by as many.</summary>
     [LibraryImport(Library, EntryPoint = "splice", SetLastError = true)]
@@ -82,8 +95,8 @@ internal static unsafe partial class LibC
     public static partial nint CacheStatus(nint number, FileHandle file, CacheRange* range, CacheCounts* counts, uint flags);
 
     /// <summary>For a handle that is being released; it can no longer be passed as such.</summary>
-    [LibraryImport(Library, EntryPoint = "flock")]
-    public static partial int Unlock(int descriptor, int operation);
+    [LibraryImport(Library, EntryPoint = "fcntl")]
+    public static partial int Unlock(int descriptor, int command, ref RecordLock record);
 
     [LibraryImport(Library, EntryPoint = "close")]
     public static partial int Close(int descriptor);

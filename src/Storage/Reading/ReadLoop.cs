@@ -6,7 +6,7 @@ namespace Godwit.Storage.Reading;
 
 /// <summary>
 /// Lets one thread go on while the disk works: what a read of a <see cref="LocalFile"/> on this thread does not find in the page
-/// cache is asked of the kernel and completes when the thread waits here.
+/// cache, and all that goes around the page cache, is asked of the kernel and completes when the thread waits here.
 /// </summary>
 /// <remarks>Belongs to the thread that made it, until disposed. On every other thread such reads block, as they do without a loop. Uses
 /// io_uring; where the kernel has none or forbids it, the thread pool reads.</remarks>
@@ -24,7 +24,7 @@ public sealed class ReadLoop : IDisposable
     // Loops whose ring broke: the kernel may still write into their readers' memory, which nobody else holds on to.
     private static readonly ConcurrentBag<ReadLoop> Broken = [];
 
-    private readonly List<PendingFileRead> _reads = [];
+    private readonly List<PendingFileRequest> _requests = [];
     private readonly Stack<int> _spare = new();
     private readonly bool _mayUseRing;
     private IoRing? _ring;
@@ -34,7 +34,7 @@ public sealed class ReadLoop : IDisposable
 
     private ReadLoop(bool mayUseRing) => _mayUseRing = mayUseRing;
 
-    /// <summary>Reads the kernel works on; while there are any, the thread has to wait with <see cref="Wait"/>.</summary>
+    /// <summary>Requests the kernel works on; while there are any, the thread has to wait with <see cref="Wait"/>.</summary>
     public int Pending { get; private set; }
 
     /// <summary>The kernel has no io_uring for this process: the thread pool reads.</summary>
@@ -84,41 +84,45 @@ public sealed class ReadLoop : IDisposable
     }
 
     /// <summary>Reads the rest of a buffer.</summary>
-    internal ValueTask ReadAsync(LocalFile owner, FileHandle file, long offset, Memory<byte> buffer)
+    internal ValueTask ReadAsync(LocalFile owner, FileHandle file, long offset, Memory<byte> buffer) =>
+        StartAsync(owner, file, new FileTransfer(false, offset, buffer.Length, 0, buffer, ThroughOwnMemory: false, Block: 1));
+
+    /// <summary>Moves bytes between a file and a buffer.</summary>
+    internal ValueTask StartAsync(LocalFile owner, FileHandle file, in FileTransfer transfer)
     {
         if (!_hasTriedRing)
             (_ring, _hasTriedRing) = (_mayUseRing ? IoRing.TryCreate(Entries) : null, true);
-        var read = Rent();
-        var task = read.StartAsync(this, owner, file, offset, buffer);
+        var request = Rent();
+        var task = request.StartAsync(this, owner, file, transfer);
         if (_ring is null)
         {
-            ThreadPool.UnsafeQueueUserWorkItem(read, preferLocal: false);
+            ThreadPool.UnsafeQueueUserWorkItem(request, preferLocal: false);
             return task;
         }
 
         Pending++;
-        _ring.Add(read.Request);
+        _ring.Add(request.Request);
         return task;
     }
 
-    /// <summary>A read has been collected by who waited for it.</summary>
-    internal void Return(PendingFileRead read)
+    /// <summary>A request has been collected by who waited for it.</summary>
+    internal void Return(PendingFileRequest request)
     {
         lock (_spare)
-            _spare.Push(read.Slot);
+            _spare.Push(request.Slot);
     }
 
-    private PendingFileRead Rent()
+    private PendingFileRequest Rent()
     {
         lock (_spare)
         {
             if (_spare.TryPop(out var slot))
-                return _reads[slot];
+                return _requests[slot];
         }
 
-        var read = new PendingFileRead(_reads.Count);
-        _reads.Add(read);
-        return read;
+        var request = new PendingFileRequest(_requests.Count);
+        _requests.Add(request);
+        return request;
     }
 
     private static void Watch(IoRing ring, int descriptor, ulong tag, out bool isWatched)
@@ -129,14 +133,14 @@ public sealed class ReadLoop : IDisposable
 
     private void Complete(int slot, int result)
     {
-        if (_reads[slot].Advance(result))
+        if (_requests[slot].Advance(result))
         {
             Pending--;
-            _reads[slot].Finish();
+            _requests[slot].Finish();
         }
         else
         {
-            _ring!.Add(_reads[slot].Request);
+            _ring!.Add(_requests[slot].Request);
         }
     }
 }

@@ -73,7 +73,7 @@ internal static unsafe class ChildProcess
             throw Errno.Exception(error, $"start {path}");
     }
 
-    private static byte** ToBlock(IReadOnlyList<string> strings)
+    internal static byte** ToBlock(IReadOnlyList<string> strings)
     {
         var block = (byte**)NativeMemory.AllocZeroed((nuint)(strings.Count + 1), (nuint)sizeof(byte*));
         for (var i = 0; i < strings.Count; i++)
@@ -81,7 +81,7 @@ internal static unsafe class ChildProcess
         return block;
     }
 
-    private static void Free(byte** block)
+    internal static void Free(byte** block)
     {
         for (var i = 0; block[i] is not null; i++)
             Marshal.FreeCoTaskMem((nint)block[i]);

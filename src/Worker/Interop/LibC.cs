@@ -88,6 +88,9 @@ internal static unsafe partial class LibC
     [LibraryImport("libc", EntryPoint = "posix_spawn", StringMarshalling = StringMarshalling.Utf8)]
     internal static partial int Spawn(out int process, string path, byte* actions, byte* attributes, byte** arguments, byte** environment);
 
+    [LibraryImport("libc", EntryPoint = "execv", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int Execute(string path, byte** arguments);
+
     [LibraryImport("libc", EntryPoint = "posix_spawn_file_actions_init")]
     internal static partial int InitializeActions(byte* actions);
 

@@ -10,6 +10,12 @@ internal static unsafe class ListeningSocket
 
     private const int Backlog = 64;
 
+    /// <summary>Takes over a socket from before this process became another program.</summary>
+    /// <returns>The descriptor, closed on exec.</returns>
+    internal static int Inherit(int descriptor) => LibC.Control(descriptor, LibC.SetDescriptorFlags, 1) == 0
+        ? descriptor
+        : throw Errno.Exception($"take over descriptor {descriptor}");
+
     /// <summary>Binds and listens, taking the place of a stale socket file. Only for the holder of the folder's lock.</summary>
     /// <returns>The descriptor, closed on exec.</returns>
     internal static int Bind(string path)

@@ -26,6 +26,22 @@ internal sealed class LockFile : IDisposable
         return taken;
     }
 
+    /// <summary>Takes over the lock that this process had before it became another program; its mark is still true.</summary>
+    /// <param name="path">The lock file.</param>
+    /// <param name="descriptor">The descriptor that holds the lock.</param>
+    /// <exception cref="Api.GodwitException">The descriptor does not hold it.</exception>
+    internal static LockFile Inherit(string path, int descriptor)
+    {
+        // Asking for what one has succeeds; a descriptor that came from elsewhere finds the lock taken, or is no file at all.
+        if (LibC.Lock(descriptor, LibC.LockExclusive | LibC.LockNonBlocking) != 0 || Read(descriptor) != ProcessMark.Current())
+            throw new Api.GodwitException(Api.ErrorCode.InvalidRequest, $"descriptor {descriptor} does not hold {path}");
+        _ = LibC.Control(descriptor, LibC.SetDescriptorFlags, 1);
+        return new LockFile(descriptor);
+    }
+
+    /// <summary>The number under which the lock can be handed on.</summary>
+    internal int Descriptor => _descriptor;
+
     /// <summary>Tells whether nobody has the lock, without putting the caller's name where the holder's belongs.</summary>
     /// <param name="path">The lock file.</param>
     /// <param name="holder">Who holds it, as for <see cref="TryTake"/>.</param>

@@ -65,6 +65,23 @@ internal sealed class DiskSet : IDisposable
     /// <summary>How every disk stands now.</summary>
     internal IReadOnlyList<WorkerDiskStatus> Status() => [.. _disks.Select(disk => disk.Status())];
 
+    /// <summary>Waits for what is being done to each disk, a switch of its mirror say, and flushes it, while all of them are served: so
+    /// that little is left to do once they are not.</summary>
+    internal async Task SettleAsync()
+    {
+        foreach (var disk in _disks)
+        {
+            try
+            {
+                await disk.FlushAsync().ConfigureAwait(false);
+            }
+            catch (IOException e)
+            {
+                _log.Warn($"{disk.Name} could not be flushed: {e.Message}");
+            }
+        }
+    }
+
     /// <summary>Flushes and closes every disk; goes on to the next when one fails.</summary>
     /// <returns>False when at least one could not be flushed.</returns>
     internal async Task<bool> CloseAsync()

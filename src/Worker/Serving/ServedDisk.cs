@@ -121,6 +121,14 @@ internal sealed class ServedDisk : IDisposable
             _points?.Status());
     }
 
+    /// <summary>Flushes the disk, after whatever is changing it now.</summary>
+    internal Task FlushAsync() => ExclusiveAsync(async () =>
+    {
+        if (_device is not null && !_closed)
+            await _device.FlushAsync(CancellationToken.None).ConfigureAwait(false);
+        return true;
+    });
+
     /// <summary>Flushes and closes everything. The server has ended: no request comes any more.</summary>
     internal Task CloseAsync() => ExclusiveAsync(async () =>
     {

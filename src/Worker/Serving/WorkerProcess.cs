@@ -7,6 +7,7 @@ using Godwit.Worker.Control;
 using Godwit.Worker.Interop;
 using Godwit.Worker.Logging;
 using Godwit.Worker.Sandbox;
+using Godwit.Worker.Supervision;
 
 namespace Godwit.Worker.Serving;
 
@@ -26,6 +27,7 @@ internal sealed class WorkerProcess : IDisposable
     private readonly Lock _gate = new();
     private Task _serving = Task.CompletedTask;
     private Task<bool>? _stopping;
+    private volatile int _exitCode;
 
     private WorkerProcess(WorkerOptions.Serve options, TimeProvider time, EventLog log, DiskSet disks, WorkerSandbox sandbox)
     {
@@ -50,6 +52,9 @@ internal sealed class WorkerProcess : IDisposable
             // Before the first await: the threads of the pool inherit it, and what lives already is the runtime's own.
             var limits = options.Limits ?? FolderLimits.Apply(folders, ParentFoldersFile.Read(folders.ParentFoldersFile));
             using var only = await TakeLockAsync(folders.WorkerLock, time).ConfigureAwait(false);
+            // One that lost its supervisor before it had the lock was not recorded yet: the next supervisor could not have ended it.
+            if (supervised && !HasSupervisor(options))
+                throw new GodwitException(ErrorCode.Unavailable, "the supervisor has died meanwhile");
             using var nbd = Listen(options.NbdDescriptor, folders.NbdSocket);
             using var control = Listen(options.ControlDescriptor, folders.ControlSocket);
             var config = WorkerConfigFile.Load(folders.ConfigFile);
@@ -98,7 +103,7 @@ internal sealed class WorkerProcess : IDisposable
         await _stopControl.CancelAsync().ConfigureAwait(false);
         await Task.WhenAll(controlling, checking).ConfigureAwait(false);
         _log.Note($"worker {Environment.ProcessId} stopped{(clean ? "" : ", not everything could be flushed")}");
-        return 0;
+        return _exitCode;
     }
 
     private async Task<WorkerStatus> HandleAsync(WorkerRequest request)
@@ -134,6 +139,8 @@ internal sealed class WorkerProcess : IDisposable
                 break;
             case StopWorker:
                 return await HandleStopAsync().ConfigureAwait(false);
+            case RestartWorker:
+                return await HandleRestartAsync().ConfigureAwait(false);
             default:
                 await _disks.RetryAsync(CancellationToken.None).ConfigureAwait(false);
                 break;
@@ -142,7 +149,30 @@ internal sealed class WorkerProcess : IDisposable
         return Status();
     }
 
-    private async Task<WorkerStatus> HandleStopAsync()
+    /// <summary>Closes everything as for a stop, after the long part of it has been done while the guest is still served.</summary>
+    private async Task<WorkerStatus> HandleRestartAsync()
+    {
+        if (!HasSupervisor(_options))
+        {
+            throw new GodwitException(
+                ErrorCode.WrongState, "this worker has no supervisor that would start another", "start a supervisor: it replaces the worker");
+        }
+
+        await _disks.SettleAsync().ConfigureAwait(false);
+        if (_stopRequested.Task.IsCompleted)
+            throw new GodwitException(ErrorCode.WrongState, "the worker ends already");
+        _exitCode = WorkerCommand.StartAgain;
+        return await EndAsync().ConfigureAwait(false);
+    }
+
+    private Task<WorkerStatus> HandleStopAsync()
+    {
+        // Also when it is ending to be started again.
+        _exitCode = 0;
+        return EndAsync();
+    }
+
+    private async Task<WorkerStatus> EndAsync()
     {
         var status = Status();
         _stopRequested.TrySetResult();
@@ -186,13 +216,16 @@ internal sealed class WorkerProcess : IDisposable
     private WorkerStatus Status()
     {
         // Once the supervisor is dead its number says nothing: someone else may have it.
-        var supervisor = _options.Supervisor == LibC.ParentProcess() ? _options.Supervisor : null;
+        var supervisor = HasSupervisor(_options) ? _options.Supervisor : null;
         return new WorkerStatus(Environment.ProcessId, supervisor, _options.Restarts, _disks.Status(), _sandbox);
     }
+
+    private static bool HasSupervisor(WorkerOptions.Serve options) => options.Supervisor == LibC.ParentProcess();
 
     private void Stop(PosixSignalContext context)
     {
         context.Cancel = true;
+        _exitCode = 0;
         _stopRequested.TrySetResult();
     }
 

@@ -18,6 +18,8 @@ internal sealed class Supervisor : IDisposable
 {
     private readonly WorkerFolders _folders;
     private readonly TimeProvider _time;
+    private readonly Inheritance? _inherited;
+    private readonly OwnProgram _program = new(Environment.ProcessPath ?? WorkerCommand.Program);
     private readonly LockFile _lock;
     private readonly LogFile _logFile;
     private readonly ParentFolders? _disks;
@@ -30,14 +32,16 @@ internal sealed class Supervisor : IDisposable
 
     /// <summary>Takes the folder's lock.</summary>
     /// <param name="folders">Where everything is.</param>
+    /// <param name="inherited">What this process had as an older program; null at its start.</param>
     /// <param name="time">Measures how long workers live.</param>
     /// <exception cref="GodwitException"><see cref="ErrorCode.Busy"/>: another supervisor has the folder.</exception>
-    internal Supervisor(WorkerFolders folders, TimeProvider time)
+    internal Supervisor(WorkerFolders folders, Inheritance? inherited, TimeProvider time)
     {
         _folders = folders;
         _time = time;
+        _inherited = inherited;
         folders.Prepare();
-        _lock = LockFile.TryTake(folders.SupervisorLock, out var holder) ?? throw new GodwitException(
+        _lock = inherited is not null ? LockFile.Inherit(folders.SupervisorLock, inherited.Lock) : LockFile.TryTake(folders.SupervisorLock, out var holder) ?? throw new GodwitException(
             ErrorCode.Busy,
             $"another supervisor (process {holder?.ProcessId.ToString(CultureInfo.InvariantCulture) ?? "unknown"}) runs for {folders.Config}",
             "use the worker that runs, or end it with its \"stop\" command");
@@ -49,8 +53,8 @@ internal sealed class Supervisor : IDisposable
     /// <summary>Binds both sockets, in front of a worker that may still run from before, then ends that one.</summary>
     internal void TakeOver()
     {
-        _nbd = ListeningSocket.Bind(_folders.NbdSocket);
-        _control = ListeningSocket.Bind(_folders.ControlSocket);
+        _nbd = _inherited is null ? ListeningSocket.Bind(_folders.NbdSocket) : ListeningSocket.Inherit(_inherited.Nbd);
+        _control = _inherited is null ? ListeningSocket.Bind(_folders.ControlSocket) : ListeningSocket.Inherit(_inherited.Control);
         OrphanWorker.End(_folders.WorkerLock, _time, Log);
     }
 
@@ -59,12 +63,19 @@ internal sealed class Supervisor : IDisposable
     internal int Run()
     {
         Log($"supervisor {Environment.ProcessId} runs for {_folders.Config}");
-        for (var restarts = 0; ; restarts++)
+        for (var restarts = _inherited?.Restarts ?? 0; ; restarts++)
         {
             var started = _time.GetTimestamp();
             var ended = RunWorker(restarts);
             if (ended == 0 || _stop.IsSet)
                 return End(ended);
+            if (ended == WorkerCommand.StartAgain)
+            {
+                Log("worker ended to be started again");
+                Upgrade(restarts + 1);
+                continue;
+            }
+
             var lifetime = _time.GetElapsedTime(started);
             if (!File.Exists(_folders.ConfigFile))
             {
@@ -125,6 +136,25 @@ internal sealed class Supervisor : IDisposable
         {
             Log(e.Problem.Title);
             return 1;
+        }
+    }
+
+    /// <summary>Becomes the program that an upgrade has put under our name, if it has. Sockets and lock stay, and the process with its
+    /// number; there is no worker at this moment.</summary>
+    private void Upgrade(int restarts)
+    {
+        if (!_program.IsReplaced)
+            return;
+        Log($"supervisor {Environment.ProcessId} becomes the new {_program.Path}");
+        try
+        {
+            _program.Become(
+                WorkerCommand.Supervise(_folders, new Inheritance(_lock.Descriptor, _nbd, _control, restarts)), [_lock.Descriptor, _nbd, _control]);
+        }
+        catch (GodwitException e)
+        {
+            // The old program is as good as it was, and the guest waits.
+            Log($"{e.Problem.Title}; going on with the old program");
         }
     }
 

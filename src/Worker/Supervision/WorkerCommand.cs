@@ -1,5 +1,6 @@
 using System.Collections;
 using System.Globalization;
+using Godwit.Worker.Interop;
 using Godwit.Worker.Sandbox;
 
 namespace Godwit.Worker.Supervision;
@@ -8,7 +9,10 @@ namespace Godwit.Worker.Supervision;
 internal static class WorkerCommand
 {
     /// <summary>Through /proc it is the very file that runs, even if an upgrade has replaced the name.</summary>
-    internal const string Program = "/proc/self/exe";
+    internal const string Program = OwnProgram.Running;
+
+    /// <summary>Exit code of a worker that has drained and closed everything so that another can take its place (EX_TEMPFAIL).</summary>
+    internal const int StartAgain = 75;
 
     /// <summary>The arguments, the program's name first.</summary>
     internal static IReadOnlyList<string> Serve(WorkerFolders folders, int nbd, int control, int supervisor, int restarts, FolderLimits limits)
@@ -18,6 +22,17 @@ internal static class WorkerCommand
         Add(arguments, "--control-descriptor", control);
         Add(arguments, "--supervisor", supervisor);
         Add(arguments, "--restarts", restarts);
+        return arguments;
+    }
+
+    /// <summary>The arguments with which a supervisor becomes a newer program.</summary>
+    internal static IReadOnlyList<string> Supervise(WorkerFolders folders, Inheritance inheritance)
+    {
+        var arguments = Named("supervise", folders);
+        Add(arguments, "--lock-descriptor", inheritance.Lock);
+        Add(arguments, "--nbd-descriptor", inheritance.Nbd);
+        Add(arguments, "--control-descriptor", inheritance.Control);
+        Add(arguments, "--restarts", inheritance.Restarts);
         return arguments;
     }
 
@@ -43,13 +58,19 @@ internal static class WorkerCommand
         return kept;
     }
 
-    private static List<string> Start(string command, WorkerFolders folders, FolderLimits limits)
+    private static List<string> Named(string command, WorkerFolders folders)
     {
         List<string> arguments = ["godwit-worker"];
         // Only in development: run as "dotnet godwit-worker.dll", the program is the runtime's host.
         if (Path.GetFileName(System.Environment.ProcessPath) == "dotnet")
             arguments.Add(Path.Combine(AppContext.BaseDirectory, "godwit-worker.dll"));
         arguments.AddRange([command, "--config", folders.Config, "--run", folders.Run]);
+        return arguments;
+    }
+
+    private static List<string> Start(string command, WorkerFolders folders, FolderLimits limits)
+    {
+        var arguments = Named(command, folders);
         Add(arguments, "--landlock", limits.Version);
         if (limits.Everywhere)
             arguments.Add("--disks-anywhere");

@@ -100,6 +100,9 @@ internal sealed class FakeWorkers(FakeFolders folders) : IDiskWorkers
         return reply;
     }
 
+    public async Task<WorkerStatus> RestartAsync(VirtualMachineRecord vm, CancellationToken cancellationToken) =>
+        (await AskAsync(vm.Id, new RestartWorker(), cancellationToken)).Status!;
+
     public Task StopAsync(Guid vm, CancellationToken cancellationToken)
     {
         if (Find(vm) is { } worker)
@@ -113,6 +116,10 @@ internal sealed class FakeWorkers(FakeFolders folders) : IDiskWorkers
         {
             case GetStatus:
                 worker.Disks.ForEach(Advance);
+                break;
+            case RestartWorker:
+                worker.ProcessId++;
+                worker.Restarts++;
                 break;
             case LimitDisk limit:
                 worker.Disk(limit.Disk).Limits = limit.Limits;

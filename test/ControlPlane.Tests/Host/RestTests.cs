@@ -111,6 +111,20 @@ public sealed class RestTests
     }
 
     [Fact(Timeout = 30_000)]
+    public async Task The_worker_of_a_running_VM_is_restarted()
+    {
+        await using var host = await RestHost.StartAsync();
+        await host.PostAsync("/v1/vms", Spec);
+        await host.RefusesAsync(HttpMethod.Post, "/v1/vms/web%201/restart-worker", null, 409, ErrorCode.WrongState);
+        await host.PostAsync("/v1/vms/web%201/start");
+        var before = (await host.GetAsync("/v1/vms/web%201")).Body.GetProperty("workerProcessId").GetInt32();
+        var (status, vm) = await host.SendAsync(HttpMethod.Post, "/v1/vms/web%201/restart-worker", null);
+        Assert.Equal(200, status);
+        Assert.NotEqual(before, vm.GetProperty("workerProcessId").GetInt32());
+        await host.RefusesAsync(HttpMethod.Post, "/v1/vms/none/restart-worker", null, 404, ErrorCode.NotFound);
+    }
+
+    [Fact(Timeout = 30_000)]
     public async Task A_storage_move_is_planned_accepted_watched_and_listed()
     {
         await using var host = await RestHost.StartAsync();
@@ -231,7 +245,7 @@ public sealed class RestTests
             [
                 "DELETE /v1/vms/{name}", "DELETE /v1/vms/{name}/disks/{disk}/points/{point}", "GET /metrics", "GET /v1/host", "GET /v1/jobs", "GET /v1/jobs/{id}", "GET /v1/jobs/{id}/events",
                 "GET /v1/statistics", "GET /v1/vms", "GET /v1/vms/{name}", "GET /v1/vms/{name}/disks/{disk}/points", "POST /v1/jobs/{id}/cancel",
-                "POST /v1/vms", "POST /v1/vms/{name}/disks/{disk}/points", "POST /v1/vms/{name}/start", "POST /v1/vms/{name}/stop",
+                "POST /v1/vms", "POST /v1/vms/{name}/disks/{disk}/points", "POST /v1/vms/{name}/restart-worker", "POST /v1/vms/{name}/start", "POST /v1/vms/{name}/stop",
                 "POST /v1/vms/{name}/storage-moves", "PUT /v1/vms/{name}/disks/{disk}/limits",
             ],
             operations.Order(StringComparer.Ordinal));

@@ -25,6 +25,7 @@ internal sealed class SequencedWriters : IAsyncDisposable
     private readonly TimeSpan _pause;
     private long _sequence;
     private int _refused;
+    private int _errors;
 
     private SequencedWriters(string socket, string export, long length, int writers, int seed, TimeSpan pause)
     {
@@ -42,6 +43,9 @@ internal sealed class SequencedWriters : IAsyncDisposable
 
     /// <summary>Times nobody listened on the socket; with a supervisor alive this must stay 0.</summary>
     public int Refused => Volatile.Read(ref _refused);
+
+    /// <summary>Requests that were answered with an error: a guest would see each.</summary>
+    public int Errors => Volatile.Read(ref _errors);
 
     public static SequencedWriters Start(
         string socket, string export, long length, int writers, int seed, TimeSpan pause = default) =>
@@ -125,6 +129,8 @@ internal sealed class SequencedWriters : IAsyncDisposable
             }
             catch (Exception e) when (e is StorageException or OperationCanceledException or SocketException)
             {
+                if (device is not null && e is StorageException && !e.Message.Contains("closed the connection", StringComparison.Ordinal))
+                    Interlocked.Increment(ref _errors);
                 if (e.GetBaseException() is SocketException { SocketErrorCode: SocketError.ConnectionRefused })
                     Interlocked.Increment(ref _refused);
                 if (device is not null)

@@ -95,9 +95,9 @@ internal sealed class WorkerUnderTest : IAsyncDisposable
     public void AllowOnly(params string[] roots) => System.IO.File.WriteAllBytes(
         Path.Combine(Config, "folders.json"), JsonSerializer.SerializeToUtf8Bytes(new ParentFolders(roots, []), ApiJson.Default.ParentFolders));
 
-    public Process Supervise(IReadOnlyDictionary<string, string>? environment = null)
+    public Process Supervise(IReadOnlyDictionary<string, string>? environment = null, string? program = null)
     {
-        var process = ChildProgram.Start(Program, ["supervise", "--config", Config, "--run", Run], environment, redirect: true);
+        var process = ChildProgram.Start(program ?? Program, ["supervise", "--config", Config, "--run", Run], environment, redirect: true);
         _supervisors.Add(process);
         return process;
     }
@@ -140,6 +140,19 @@ internal sealed class WorkerUnderTest : IAsyncDisposable
     }
 
     public async Task<WorkerStatus> StatusAsync(CancellationToken ct) => (await AskAsync(new GetStatus(), ct)).Status!;
+
+    /// <summary>Has the worker restarted, as a host does; the old one may still answer a question after its last reply.</summary>
+    public async Task<WorkerStatus> RestartAsync(CancellationToken ct)
+    {
+        var before = (await StatusAsync(ct)).ProcessId;
+        Assert.Null((await AskAsync(new RestartWorker(), ct)).Problem);
+        while (true)
+        {
+            if (await StatusAsync(ct) is var status && status.ProcessId != before)
+                return status;
+            await Task.Delay(5, ct);
+        }
+    }
 
     public async Task<WorkerDiskStatus> DiskAsync(CancellationToken ct) => (await StatusAsync(ct)).Disks[0];
 

@@ -37,3 +37,27 @@ public sealed class LocalFileUncachedConformance : LocalFileConformance
         return LocalFile.Open(path, readOnly: false, bypassCache: true);
     }
 }
+
+/// <summary>Everything around the page cache.</summary>
+public class LocalFileDirectConformance : LocalFileConformance
+{
+    public LocalFileDirectConformance()
+        : this(null)
+    {
+    }
+
+    protected LocalFileDirectConformance(string? parent)
+        : base(parent)
+    {
+    }
+
+    protected override IStorageFile Create()
+    {
+        var path = NewPath();
+        LocalFile.Create(path).DisposeAsync().AsTask().GetAwaiter().GetResult();
+        return LocalFile.Open(path, readOnly: false, cache: FileCache.None);
+    }
+}
+
+/// <summary>The same on a file system in memory, which may take such requests or not.</summary>
+public sealed class LocalFileDirectInMemoryConformance() : LocalFileDirectConformance(Directory.Exists("/dev/shm") ? "/dev/shm" : null);

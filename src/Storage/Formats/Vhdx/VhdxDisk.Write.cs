@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Godwit.Storage.Locking;
 
 namespace Godwit.Storage.Formats.Vhdx;
@@ -71,6 +72,7 @@ public sealed partial class VhdxDisk
         await OverwriteAsync(holder, offset, buffer, cancellationToken).ConfigureAwait(false);
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask FinishOverwriteAsync(ValueTask write, RangeLock.Holder holder)
     {
         using (holder)

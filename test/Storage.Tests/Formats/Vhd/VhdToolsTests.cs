@@ -169,7 +169,7 @@ public sealed class VhdToolsTests : IDisposable
 
     private static async Task<long> QemuSizeAsync(string path)
     {
-        var result = await RunAsync("qemu-img", "info", "--output=json", "-f", "vpc", path);
+        var result = await RunAsync("qemu-img", "info", "-U", "--output=json", "-f", "vpc", path);
         using var json = JsonDocument.Parse(result.Output);
         return json.RootElement.GetProperty("virtual-size").GetInt64();
     }
