@@ -15,7 +15,8 @@ public sealed record WorkerConfig(Guid VmId, IReadOnlyList<WorkerDiskConfig> Dis
 /// <param name="Disk">The disk as served.</param>
 /// <param name="Mirror">The mirror in progress or just switched, or null.</param>
 /// <param name="Limits">How much it may be used, or null for any.</param>
-public sealed record WorkerDiskConfig(WorkerDisk Disk, WorkerMirrorConfig? Mirror = null, DiskLimitSpec? Limits = null);
+/// <param name="Leased">It is served only while there is a valid lease; a worker that starts waits for one.</param>
+public sealed record WorkerDiskConfig(WorkerDisk Disk, WorkerMirrorConfig? Mirror = null, DiskLimitSpec? Limits = null, bool Leased = false);
 
 /// <summary>A mirror as the worker remembers it across its own death.</summary>
 /// <param name="JobId">The job that asked for it.</param>

@@ -22,6 +22,7 @@ public sealed record WorkerStatus(
 /// <param name="Problem">Why the disk cannot be served, if it cannot.</param>
 /// <param name="Statistics">What it has done since this worker opened it; null before, and from workers of earlier versions.</param>
 /// <param name="Limits">How much it may be used; null for any.</param>
+/// <param name="Gaps">What its file systems do not give, locks say, and what that means; null for nothing.</param>
 public sealed record WorkerDiskStatus(
     string Name,
     string Path,
@@ -32,4 +33,5 @@ public sealed record WorkerDiskStatus(
     MirrorStatus? Mirror,
     Problem? Problem,
     DiskStatistics? Statistics = null,
-    DiskLimitSpec? Limits = null);
+    DiskLimitSpec? Limits = null,
+    IReadOnlyList<string>? Gaps = null);

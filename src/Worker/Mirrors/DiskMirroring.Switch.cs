@@ -77,9 +77,12 @@ internal sealed partial class DiskMirroring
         return running.Target;
     }
 
-    private static WorkerDiskConfig Switched(WorkerDiskConfig entry, WorkerMirrorConfig mirror) => new(
-        entry.Disk with { Path = mirror.TargetPath },
-        mirror with { SwitchedFrom = entry.Disk.Path, SourceFile = FileStatus.Read(entry.Disk.Path)?.Identity });
+    /// <summary>All else stays: limits, cache mode, whether a lease is needed.</summary>
+    private static WorkerDiskConfig Switched(WorkerDiskConfig entry, WorkerMirrorConfig mirror) => entry with
+    {
+        Disk = entry.Disk with { Path = mirror.TargetPath },
+        Mirror = mirror with { SwitchedFrom = entry.Disk.Path, SourceFile = FileStatus.Read(entry.Disk.Path)?.Identity },
+    };
 
     /// <summary>Writing worker.json can fail after the new file is in place; only the file itself knows.</summary>
     private bool IsCommittedAfterAll(StorageException error)
