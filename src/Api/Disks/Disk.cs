@@ -5,4 +5,5 @@ namespace Godwit.Api.Disks;
 /// <param name="Path">Where the image file is now.</param>
 /// <param name="Format">How the file is laid out.</param>
 /// <param name="Size">What the guest sees, in bytes.</param>
-public sealed record Disk(string Name, string Path, DiskFormat Format, long Size);
+/// <param name="Cache">Its cache mode; null for writeback.</param>
+public sealed record Disk(string Name, string Path, DiskFormat Format, long Size, DiskCache? Cache = null);

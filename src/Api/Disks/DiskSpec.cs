@@ -4,4 +4,5 @@ namespace Godwit.Api.Disks;
 /// <param name="Path">The image file, an absolute path. Created when <paramref name="Size"/> is given, else it must exist.</param>
 /// <param name="Size">Size in bytes of a new disk, or null to use an existing file.</param>
 /// <param name="Format">Layout of a new disk (dynamic VHDX when null), or what an existing file must be (detected when null).</param>
-public sealed record DiskSpec(string Path, long? Size = null, DiskFormat? Format = null);
+/// <param name="Cache">Its cache mode; writeback when null.</param>
+public sealed record DiskSpec(string Path, long? Size = null, DiskFormat? Format = null, DiskCache? Cache = null);

@@ -16,8 +16,9 @@ public sealed record WorkerConfig(Guid VmId, IReadOnlyList<WorkerDiskConfig> Dis
 /// <param name="Mirror">The mirror in progress or just switched, or null.</param>
 /// <param name="Limits">How much it may be used, or null for any.</param>
 /// <param name="Points">Points in time since which its changes are marked, oldest first, or null for none.</param>
+/// <param name="Leased">It is served only while there is a valid lease; a worker that starts waits for one.</param>
 public sealed record WorkerDiskConfig(
-    WorkerDisk Disk, WorkerMirrorConfig? Mirror = null, DiskLimitSpec? Limits = null, IReadOnlyList<WorkerPointConfig>? Points = null);
+    WorkerDisk Disk, WorkerMirrorConfig? Mirror = null, DiskLimitSpec? Limits = null, IReadOnlyList<WorkerPointConfig>? Points = null, bool Leased = false);
 
 /// <summary>A point as the worker remembers it across its own death.</summary>
 /// <param name="Id">Part of its file's name; the one who asked for it chose it.</param>

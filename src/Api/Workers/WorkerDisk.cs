@@ -7,4 +7,5 @@ namespace Godwit.Api.Workers;
 /// <param name="Path">The image file.</param>
 /// <param name="Format">Its layout, or null to detect it.</param>
 /// <param name="ReadOnly">Serve it for reading only.</param>
-public sealed record WorkerDisk(string Name, string Path, DiskFormat? Format = null, bool ReadOnly = false);
+/// <param name="Cache">Its cache mode; null for writeback.</param>
+public sealed record WorkerDisk(string Name, string Path, DiskFormat? Format = null, bool ReadOnly = false, DiskCache? Cache = null);

@@ -20,6 +20,9 @@ namespace Godwit.Api.Workers;
 [JsonDerivedType(typeof(RemovePoint), "point-remove")]
 [JsonDerivedType(typeof(StopWorker), "stop")]
 [JsonDerivedType(typeof(RestartWorker), "restart")]
+[JsonDerivedType(typeof(RenewLease), "lease-renew")]
+[JsonDerivedType(typeof(HoldDisks), "lease-hold")]
+[JsonDerivedType(typeof(RevokeLease), "lease-revoke")]
 public abstract record WorkerRequest;
 
 /// <summary>Answers with the status and changes nothing.</summary>
@@ -85,6 +88,19 @@ public sealed record StopWorker : WorkerRequest;
 /// <summary>Answers what has come in, flushes and closes every disk and ends the worker, so that the supervisor starts another: from the
 /// program that is installed by then. The sockets stay. Refused by a worker that has lost its supervisor.</summary>
 public sealed record RestartWorker : WorkerRequest;
+
+/// <summary>Says that this computer owns the VM's disks, and until when. From the first one on, this worker and its successors serve only while a lease
+/// is valid: what comes later waits for the next.</summary>
+/// <param name="Generation">The generation of the ownership record; never falls.</param>
+/// <param name="Milliseconds">How long from now, above zero.</param>
+public sealed record RenewLease(long Generation, long Milliseconds) : WorkerRequest;
+
+/// <summary>Holds all requests of the guest until the next lease; answers when none is under way.</summary>
+public sealed record HoldDisks : WorkerRequest;
+
+/// <summary>Fails all requests of the guest from now on, in this worker.</summary>
+/// <param name="Reason">Why, in words.</param>
+public sealed record RevokeLease(string Reason) : WorkerRequest;
 
 /// <summary>The answer to a request: the status after it, or a problem.</summary>
 /// <param name="Status">The status after the request was carried out; null when it was refused.</param>

@@ -2,6 +2,7 @@ using System.CommandLine;
 using Godwit.Api.Disks;
 using Godwit.Storage;
 using Godwit.Storage.Chains;
+using Godwit.Storage.Files;
 
 namespace Godwit.Cli.Disks;
 
@@ -39,11 +40,16 @@ internal sealed class ChainArguments
     /// <param name="readOnly">For reading only, which others may do at the same time.</param>
     /// <param name="cancellationToken">Gives up.</param>
     public async Task<BlockDevice> OpenAsync(
-        Session session, string path, DiskFormat? format, bool readOnly, CancellationToken cancellationToken)
+        Session session, string path, DiskFormat? format, bool readOnly, CancellationToken cancellationToken) =>
+        (await OpenChainAsync(session, path, format, readOnly, FileCache.Writeback, cancellationToken)).Device;
+
+    /// <summary>The same, with what there is to say about the files.</summary>
+    public async Task<DiskChain> OpenChainAsync(
+        Session session, string path, DiskFormat? format, bool readOnly, FileCache cache, CancellationToken cancellationToken)
     {
-        var options = Read(session, format, readOnly);
+        var options = Read(session, format, readOnly) with { Cache = cache };
         await ImageNames.RequireContentAsync(path, format, cancellationToken);
-        return (await DiskChain.OpenAsync(path, options, cancellationToken)).Device;
+        return await DiskChain.OpenAsync(path, options, cancellationToken);
     }
 
     /// <summary>What was typed.</summary>

@@ -4,6 +4,8 @@ using System.Net.Sockets;
 using Godwit.Api.Disks;
 using Godwit.Cli.Text;
 using Godwit.Nbd;
+using Godwit.Storage;
+using Godwit.Storage.Decorators;
 
 namespace Godwit.Cli.Disks;
 
@@ -29,6 +31,7 @@ internal sealed class DiskServe
 
     private readonly Option<bool> _readOnly = new("--read-only") { Description = "Refuse writes; others may read the file meanwhile" };
     private readonly Option<bool> _resizable = new("--resizable") { Description = "Let clients make the disk larger (NBD_CMD_RESIZE)" };
+    private readonly Option<string> _cache = CacheOption();
     private readonly Option<string?> _name = new("--name")
     {
         Description = "The export's name; clients that ask for none get it too",
@@ -42,7 +45,7 @@ internal sealed class DiskServe
         var verb = new Verb(
             "serve", "Serves a disk over NBD until ^C", "godwit disk serve data.vhdx --socket /run/user/1000/data.sock")
         {
-            serve._path, serve._format, serve._socket, serve._listen, serve._readOnly, serve._resizable, serve._name,
+            serve._path, serve._format, serve._socket, serve._listen, serve._readOnly, serve._resizable, serve._cache, serve._name,
         };
         serve._chain.AddTo(verb);
         serve._tls.AddTo(verb);
@@ -62,7 +65,7 @@ internal sealed class DiskServe
             throw new UsageException("a disk served with --read-only is not --resizable");
         using var identity = _tls.Read(session);
         var port = session.Get(_listen) is { } text ? ServeAddress.ReadPort(text, identity is not null) : null;
-        await using var device = await _chain.OpenAsync(session, path, format, readOnly, cancellationToken);
+        await using var device = await OpenAsync(session, path, format, readOnly, cancellationToken);
         using var address = Listen(session, port, name, identity is not null);
         var report = new DiskServeReport(
             address.Uri, address.SocketPath, address.Port, identity is not null, name, path, device.Length, readOnly);
@@ -76,6 +79,28 @@ internal sealed class DiskServe
         await device.FlushAsync(CancellationToken.None);
         session.Talk.Say("stopped; everything written is on the disk");
         return ExitCode.Ok;
+    }
+
+    private static Option<string> CacheOption()
+    {
+        var option = new Option<string>("--cache")
+        {
+            Description = "When a write is done: none (the host's disk has it; around the page cache), writethrough (it survives a power cut) "
+                + "or writeback (it is in the page cache)",
+            HelpName = "MODE",
+            DefaultValueFactory = _ => "writeback",
+        };
+        option.AcceptOnlyFromAmong(DiskCaches.Words);
+        return option;
+    }
+
+    private async Task<BlockDevice> OpenAsync(Session session, string path, DiskFormat? format, bool readOnly, CancellationToken cancellationToken)
+    {
+        DiskCaches.TryParse(session.Get(_cache)!, out var cache);
+        var chain = await _chain.OpenChainAsync(session, path, format, readOnly, cache.ToFile(), cancellationToken);
+        foreach (var gap in chain.Gaps)
+            session.Talk.Say($"warning: {gap}");
+        return cache == DiskCache.Writethrough && !readOnly ? new WriteThroughDisk(chain.Device) : chain.Device;
     }
 
     private ServeAddress Listen(Session session, IPEndPoint? port, string name, bool encrypted) => port is null

@@ -3,7 +3,7 @@ using Godwit.Api.Disks;
 
 namespace Godwit.Cli.Text;
 
-/// <summary>The value of <c>--disk</c>: PATH[,size=SIZE][,format=FORMAT]. A comma in the path is written twice.</summary>
+/// <summary>The value of <c>--disk</c>: PATH[,size=SIZE][,format=FORMAT][,cache=MODE]. A comma in the path is written twice.</summary>
 internal static class DiskSpecText
 {
     /// <summary>Reads one disk.</summary>
@@ -18,14 +18,15 @@ internal static class DiskSpecText
         error = parts[0].Length == 0 ? "it begins with the path of the image file" : null;
         long? size = null;
         DiskFormat? format = null;
+        DiskCache? cache = null;
         foreach (var part in parts.Skip(1))
-            error ??= ReadSetting(part, ref size, ref format);
+            error ??= ReadSetting(part, ref size, ref format, ref cache);
         if (error is null)
-            spec = new DiskSpec(absolute(parts[0]), size, format);
+            spec = new DiskSpec(absolute(parts[0]), size, format, cache);
         return error is null;
     }
 
-    private static string? ReadSetting(string part, ref long? size, ref DiskFormat? format)
+    private static string? ReadSetting(string part, ref long? size, ref DiskFormat? format, ref DiskCache? cache)
     {
         var equals = part.IndexOf('=', StringComparison.Ordinal);
         var (key, value) = equals < 0 ? (part, "") : (part[..equals], part[(equals + 1)..]);
@@ -45,8 +46,15 @@ internal static class DiskSpecText
                     return $"\"{value}\" is not a format: use {string.Join(", ", DiskFormats.Words)}";
                 format = read;
                 return null;
+            case "cache":
+                if (cache is not null)
+                    return "cache is given twice";
+                if (!DiskCaches.TryParse(value, out var mode))
+                    return $"\"{value}\" is not a cache mode: use {string.Join(", ", DiskCaches.Words)}";
+                cache = mode;
+                return null;
             default:
-                return $"\"{part}\" is neither size=… nor format=… (a comma in the path is written twice)";
+                return $"\"{part}\" is none of size=…, format=… and cache=… (a comma in the path is written twice)";
         }
     }
 

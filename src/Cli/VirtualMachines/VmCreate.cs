@@ -43,7 +43,7 @@ internal sealed class VmCreate
     {
         _disks = new Option<DiskSpec[]>("--disk")
         {
-            Description = "A disk: PATH[,size=SIZE][,format=vhdx|vhdx-fixed|vhd|vhd-fixed|raw]; with size it is created. Repeatable; "
+            Description = "A disk: PATH[,size=SIZE][,format=vhdx|vhdx-fixed|vhd|vhd-fixed|raw][,cache=none|writethrough|writeback]; with size it is created. Repeatable; "
                 + "a comma in PATH is written twice",
             HelpName = "SPEC",
             Arity = ArgumentArity.OneOrMore,

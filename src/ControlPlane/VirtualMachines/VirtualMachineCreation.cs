@@ -99,7 +99,7 @@ internal sealed class VirtualMachineCreation(
                     ErrorCode.AlreadyExists, $"'{path}' exists already.", "Leave the size out to use it, or choose another path.");
             }
             RequireFolderOf(path);
-            return new Disk(name, path, disk.Format ?? DiskFileNames.FormatFor(path), size);
+            return new Disk(name, path, disk.Format ?? DiskFileNames.FormatFor(path), size, disk.Cache);
         }
         if (!folders.FileExists(path))
         {
@@ -110,7 +110,7 @@ internal sealed class VirtualMachineCreation(
         {
             throw new GodwitException(ErrorCode.InvalidRequest, $"'{path}' is {found.Format}, not {wanted}.", "Leave the format out to detect it.");
         }
-        return new Disk(name, path, found.Format, found.Size);
+        return new Disk(name, path, found.Format, found.Size, disk.Cache);
     }
 
     private string? BootFile(string? path, string what)

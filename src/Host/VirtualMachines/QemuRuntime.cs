@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Godwit.Api;
+using Godwit.Api.Disks;
 using Godwit.Api.VirtualMachines;
 using Godwit.ControlPlane.VirtualMachines;
 using Godwit.Qemu;
@@ -170,6 +171,6 @@ internal sealed class QemuRuntime(HostFolders folders, QemuAccelerators accelera
         Append = vm.Append,
         SerialLog = vm.Serial,
         Disks = [.. vm.Disks.Select(disk => new QemuDisk(
-            disk.Name, Path.Combine(folders.RunOf(vm.Id), "nbd.sock"), disk.Name) { Serial = disk.Name })],
+            disk.Name, Path.Combine(folders.RunOf(vm.Id), "nbd.sock"), disk.Name) { Serial = disk.Name, WriteCache = disk.Cache != DiskCache.Writethrough })],
     };
 }

@@ -159,7 +159,7 @@ internal sealed class SupervisedWorkers(HostFolders folders, ParentFolders paren
         {
             return;
         }
-        var disks = vm.Disks.Select(disk => new WorkerDiskConfig(new WorkerDisk(disk.Name, disk.Path, disk.Format)));
+        var disks = vm.Disks.Select(disk => new WorkerDiskConfig(new WorkerDisk(disk.Name, disk.Path, disk.Format, Cache: disk.Cache)));
         WriteFile(path, JsonSerializer.SerializeToUtf8Bytes(new WorkerConfig(vm.Id, [.. disks]), ApiJson.Default.WorkerConfig));
     }
 

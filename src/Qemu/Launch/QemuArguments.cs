@@ -102,6 +102,8 @@ internal static class QemuArguments
         json.WriteString("drive", disk.Name);
         if (disk.Serial is not null)
             json.WriteString("serial", disk.Serial);
+        if (!disk.WriteCache)
+            json.WriteString("write-cache", "off");
         if (bootable)
             json.WriteNumber("bootindex", index + 1);
         json.WriteString("werror", "stop");

@@ -9,6 +9,9 @@ public sealed record QemuDisk(string Name, string Socket, string Export)
     /// <summary>Shown to the guest, at most 20 bytes; lets it tell disks apart (/dev/disk/by-id in Linux).</summary>
     public string? Serial { get; init; }
 
+    /// <summary>The guest sees a write cache and flushes it. False where every write is durable when it is done.</summary>
+    public bool WriteCache { get; init; } = true;
+
     /// <summary>How long requests are held back while the worker is away, in whole seconds. Then the VM is paused
     /// (never an error in the guest) and tried again.</summary>
     public int ReconnectSeconds { get; init; } = 30;

@@ -6,6 +6,7 @@ using Godwit.Storage.Chains;
 using Godwit.Storage.Formats;
 using Godwit.Storage.Mirror;
 using Godwit.Worker.Interop;
+using Godwit.Worker.Serving;
 
 namespace Godwit.Worker.Mirrors;
 
@@ -97,7 +98,7 @@ internal sealed partial class DiskMirroring
         try
         {
             // Else the copy would push what other disks have in the page cache out of it.
-            var options = new ChainOptions { Format = _sourceImage.Format, BypassCache = true };
+            var options = new ChainOptions { Format = _sourceImage.Format, BypassCache = true, Cache = _context.Entry.Disk.Cache.ToStorage() };
             target = (await DiskChain.OpenAsync(mirror.UnfinishedPath, options, cancellationToken).ConfigureAwait(false)).Device;
         }
         catch

@@ -84,6 +84,7 @@ internal sealed partial class DiskMirroring
         return running.Target;
     }
 
+    /// <summary>All else stays: limits, points, cache mode, whether a lease is needed.</summary>
     private static WorkerDiskConfig Switched(WorkerDiskConfig entry, WorkerMirrorConfig mirror) => entry with
     {
         Disk = entry.Disk with { Path = mirror.TargetPath },

@@ -65,6 +65,9 @@ internal sealed class DiskSet : IDisposable
     /// <summary>How every disk stands now.</summary>
     internal IReadOnlyList<WorkerDiskStatus> Status() => [.. _disks.Select(disk => disk.Status())];
 
+    /// <summary>Does something to every disk at the same time.</summary>
+    internal Task ForAllAsync(Func<ServedDisk, Task> action) => Task.WhenAll(_disks.Select(action));
+
     /// <summary>Waits for what is being done to each disk, a switch of its mirror say, and flushes it, while all of them are served: so
     /// that little is left to do once they are not.</summary>
     internal async Task SettleAsync()

@@ -1,4 +1,5 @@
 using Godwit.Api.Disks;
+using Godwit.Storage.Files;
 using Godwit.Storage.Formats;
 
 namespace Godwit.Worker.Serving;
@@ -16,6 +17,8 @@ internal static class Formats
         DiskFormat.VhdDifferencing => ImageFormat.VhdDifferencing,
         _ => ImageFormat.Raw,
     };
+
+    internal static FileCache ToStorage(this DiskCache? cache) => cache == DiskCache.None ? FileCache.None : FileCache.Writeback;
 
     internal static DiskFormat ToApi(this ImageFormat format) => format switch
     {

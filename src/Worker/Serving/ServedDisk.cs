@@ -2,6 +2,7 @@ using Godwit.Api;
 using Godwit.Api.Disks;
 using Godwit.Api.Workers;
 using Godwit.Nbd;
+using Godwit.Storage;
 using Godwit.Storage.Chains;
 using Godwit.Storage.Decorators;
 using Godwit.Storage.Formats;
@@ -28,8 +29,10 @@ internal sealed class ServedDisk : IDisposable
     private volatile DiskPoints? _points;
     private SwitchableDisk? _device;
     private ThrottledDisk? _throttle;
+    private FencedDisk? _fence;
     private DiskCounters? _counters;
     private DiskFormat _format;
+    private IReadOnlyList<string>? _gaps;
     private bool _closed;
 
     /// <summary>Creates the disk, not opened yet.</summary>
@@ -94,6 +97,22 @@ internal sealed class ServedDisk : IDisposable
         return Task.FromResult(true);
     });
 
+    /// <summary>Serves until a deadline, and from now on not without a lease. Recorded first, so that the next worker does not either.</summary>
+    internal Task RenewAsync(RenewLease lease) => ExclusiveAsync(() =>
+    {
+        if (!_context.Entry.Leased)
+            _context.Config.Update(Name, entry => entry with { Leased = true });
+        _fence?.Renew(lease.Generation, TimeSpan.FromMilliseconds(lease.Milliseconds));
+        return Task.FromResult(true);
+    });
+
+    /// <summary>Holds all requests; none is under way when it returns, unless a lease came first.</summary>
+    /// <remarks>Not one at a time with the rest: a mirror's switch may wait for the very requests that are held.</remarks>
+    internal Task HoldAsync() => _fence?.HoldAsync(CancellationToken.None) ?? Task.CompletedTask;
+
+    /// <summary>Fails all requests from now on.</summary>
+    internal void Revoke(string reason) => _fence?.Revoke(reason);
+
     /// <summary>Looks after a mirror; called about every second.</summary>
     internal Task CheckMirrorAsync() => ExclusiveAsync(async () =>
     {
@@ -118,7 +137,8 @@ internal sealed class ServedDisk : IDisposable
             _problem,
             _counters is { } counters ? Statistics.Of(counters) : null,
             entry.Limits,
-            _points?.Status());
+            _points?.Status(),
+            _gaps);
     }
 
     /// <summary>Flushes the disk, after whatever is changing it now.</summary>
@@ -156,7 +176,10 @@ internal sealed class ServedDisk : IDisposable
         var image = await DiskImage.DescribeAsync(disk.Path, disk.Format?.ToStorage(), cancellationToken).ConfigureAwait(false);
         if (disk.Format is null)
             Keep(image.Format);
-        var options = new ChainOptions { Format = image.Format, ReadOnly = disk.ReadOnly, ParentFolders = _context.ParentFolders };
+        var options = new ChainOptions
+        {
+            Format = image.Format, ReadOnly = disk.ReadOnly, ParentFolders = _context.ParentFolders, Cache = disk.Cache.ToStorage(),
+        };
         var source = await DiskChain.OpenAsync(disk.Path, options, cancellationToken).ConfigureAwait(false);
         var changes = new ChangeTracker();
         var device = new SwitchableDisk(source.Device, changes);
@@ -176,8 +199,15 @@ internal sealed class ServedDisk : IDisposable
         }
 
         (_format, _device, _mirroring, _counters, _points) = (image.Format.ToApi(), device, mirroring, counters, points);
-        _throttle = new ThrottledDisk(device, _context.Time) { Limits = LimitsOf(_context.Entry.Limits) };
+        BlockDevice durable = disk is { Cache: DiskCache.Writethrough, ReadOnly: false } ? new WriteThroughDisk(device) : device;
+        _fence = new FencedDisk(durable, BootTime.Clock);
+        if (_context.Entry.Leased)
+            await _fence.HoldAsync(CancellationToken.None).ConfigureAwait(false);
+        _throttle = new ThrottledDisk(_fence, _context.Time) { Limits = LimitsOf(_context.Entry.Limits) };
         _export = new NbdExport(Name, new MeteredDisk(_throttle, counters)) { Changes = changes };
+        _gaps = source.Gaps.Count > 0 ? source.Gaps : null;
+        foreach (var gap in source.Gaps)
+            _context.Log.Warn($"{Name}: {gap}");
         _context.Log.Note($"{Name} is served from {disk.Path} ({_format}, {device.Length} bytes)");
     }
 

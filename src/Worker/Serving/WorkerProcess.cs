@@ -137,6 +137,15 @@ internal sealed class WorkerProcess : IDisposable
             case RemovePoint remove:
                 await _disks.Find(remove.Disk).TrackAsync(points => points.RemoveAsync(remove)).ConfigureAwait(false);
                 break;
+            case RenewLease lease:
+                await _disks.ForAllAsync(disk => disk.RenewAsync(lease)).ConfigureAwait(false);
+                break;
+            case HoldDisks:
+                await _disks.ForAllAsync(disk => disk.HoldAsync()).ConfigureAwait(false);
+                break;
+            case RevokeLease lease:
+                await _disks.ForAllAsync(disk => Task.Run(() => disk.Revoke(lease.Reason))).ConfigureAwait(false);
+                break;
             case StopWorker:
                 return await HandleStopAsync().ConfigureAwait(false);
             case RestartWorker:

@@ -21,12 +21,15 @@ public sealed class DiskServeTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    [Fact(Timeout = 60_000)]
-    public async Task What_a_client_wrote_is_in_the_file_after_an_interrupt()
+    [Theory(Timeout = 60_000)]
+    [InlineData("writeback")]
+    [InlineData("none")]
+    [InlineData("writethrough")]
+    public async Task What_a_client_wrote_is_in_the_file_after_an_interrupt(string cache)
     {
         await DiskImage.CreateAsync(At("d.vhdx"), ImageFormat.VhdxDynamic, 64 << 20, null, Token);
         using var run = new CliRun { Folder = _folder.Path };
-        var serving = run.RunAsync("disk", "serve", "d.vhdx", "--socket", "d.sock", "--name", "a b", "--json");
+        var serving = run.RunAsync("disk", "serve", "d.vhdx", "--socket", "d.sock", "--name", "a b", "--cache", cache, "--json");
         await WaitForAsync(Socket, serving);
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(Socket));
         await using (var client = await NbdDevice.ConnectAsync(new UnixDomainSocketEndPoint(Socket), "a b", Token))

@@ -90,6 +90,16 @@ public sealed class TextTests
     }
 
     [Theory]
+    [InlineData("none", DiskCache.None)]
+    [InlineData("writethrough", DiskCache.Writethrough)]
+    [InlineData("writeback", DiskCache.Writeback)]
+    public void A_disk_has_a_cache_mode(string word, DiskCache cache)
+    {
+        Assert.True(DiskSpecText.TryParse($"/a,cache={word},size=1M", typed => typed, out var spec, out _));
+        Assert.Equal(new DiskSpec("/a", 1 << 20, null, cache), spec);
+    }
+
+    [Theory]
     [InlineData("", "begins with the path")]
     [InlineData(",size=1G", "begins with the path")]
     [InlineData("a,size=", "\"\" is not a size")]
@@ -98,8 +108,10 @@ public sealed class TextTests
     [InlineData("a,size=1G,size=2G", "size is given twice")]
     [InlineData("a,format=qcow2", "use vhdx, vhdx-fixed, ")]
     [InlineData("a,format=raw,format=raw", "format is given twice")]
-    [InlineData("a,b.vhdx", "\"b.vhdx\" is neither size=… nor format=…")]
-    [InlineData("a,", "neither")]
+    [InlineData("a,b.vhdx", "\"b.vhdx\" is none of size=…, format=… and cache=…")]
+    [InlineData("a,", "is none of")]
+    [InlineData("a,cache=unsafe", "\"unsafe\" is not a cache mode: use none, writethrough, writeback")]
+    [InlineData("a,cache=none,cache=none", "cache is given twice")]
     public void A_disk_that_is_not_understood_says_why(string text, string why)
     {
         Assert.False(DiskSpecText.TryParse(text, typed => typed, out var spec, out var error));

@@ -22,7 +22,7 @@ public sealed class UsageTests
     [InlineData("disk create a --size 8G --block-size 3M", "--block-size: 3 MiB is not a power of two from 1M to 256M", "godwit disk create")]
     [InlineData("disk create a --size 8G --block-size 512M", "--block-size: 512 MiB is not a power of two from 1M to 256M", "godwit disk create")]
     [InlineData("disk create a --size 8G --block-size 1M --format raw", "--block-size: a raw file has no blocks", "godwit disk create")]
-    [InlineData("vm create a --disk x,sice=1", "--disk x,sice=1: \"sice=1\" is neither size=… nor format=… (a comma in the path is written twice)", "godwit vm create")]
+    [InlineData("vm create a --disk x,sice=1", "--disk x,sice=1: \"sice=1\" is none of size=…, format=… and cache=… (a comma in the path is written twice)", "godwit vm create")]
     [InlineData("vm create a --cpus 0", "--cpus: at least 1", "godwit vm create")]
     [InlineData("vm create a --initrd x", "--initrd and --append belong to a direct boot: give --kernel too", "godwit vm create")]
     [InlineData("vm stop a --timeout 0", "--timeout: at least 1 second", "godwit vm stop")]

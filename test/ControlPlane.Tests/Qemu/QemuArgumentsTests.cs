@@ -25,6 +25,15 @@ public sealed class QemuArgumentsTests
         Assert.Equal(("stop", "stop", "abc"), (
             device.GetProperty("werror").GetString(), device.GetProperty("rerror").GetString(), device.GetProperty("serial").GetString()));
         Assert.False(device.TryGetProperty("bootindex", out _));
+        Assert.False(device.TryGetProperty("write-cache", out _));
+    }
+
+    [Fact]
+    public void A_disk_whose_writes_are_durable_has_no_write_cache()
+    {
+        var disk = new QemuDisk("disk0", "/s", "disk0") { WriteCache = false };
+        var device = JsonDocument.Parse(After(QemuArguments.Build(Configuration() with { Kernel = "/k", Disks = [disk] }), "-device")).RootElement;
+        Assert.Equal("off", device.GetProperty("write-cache").GetString());
     }
 
     [Fact]
