@@ -23,6 +23,7 @@ public sealed record WorkerStatus(
 /// <param name="Statistics">What it has done since this worker opened it; null before, and from workers of earlier versions.</param>
 /// <param name="Limits">How much it may be used; null for any.</param>
 /// <param name="Points">Points in time since which its changes are marked, oldest first; null for none.</param>
+/// <param name="Shortfall">It does not get the requests it was promised; null while it does, or wants less.</param>
 public sealed record WorkerDiskStatus(
     string Name,
     string Path,
@@ -34,4 +35,5 @@ public sealed record WorkerDiskStatus(
     Problem? Problem,
     DiskStatistics? Statistics = null,
     DiskLimitSpec? Limits = null,
-    IReadOnlyList<DiskPoint>? Points = null);
+    IReadOnlyList<DiskPoint>? Points = null,
+    DiskShortfall? Shortfall = null);

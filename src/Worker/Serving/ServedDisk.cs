@@ -5,7 +5,6 @@ using Godwit.Nbd;
 using Godwit.Storage.Chains;
 using Godwit.Storage.Decorators;
 using Godwit.Storage.Formats;
-using Godwit.Storage.Limits;
 using Godwit.Storage.Metrics;
 using Godwit.Storage.Mirror;
 using Godwit.Storage.Tracking;
@@ -27,13 +26,17 @@ internal sealed class ServedDisk : IDisposable
     private DiskMirroring? _mirroring;
     private volatile DiskPoints? _points;
     private SwitchableDisk? _device;
-    private ThrottledDisk? _throttle;
+    private readonly DiskUse _use;
     private DiskCounters? _counters;
     private DiskFormat _format;
     private bool _closed;
 
     /// <summary>Creates the disk, not opened yet.</summary>
-    internal ServedDisk(MirrorContext context) => _context = context;
+    internal ServedDisk(MirrorContext context)
+    {
+        _context = context;
+        _use = new DiskUse(context);
+    }
 
     /// <summary>Name of the export.</summary>
     internal string Name => _context.Name;
@@ -83,20 +86,17 @@ internal sealed class ServedDisk : IDisposable
     });
 
     /// <summary>Limits how much the disk may be used; recorded first, so that the next worker knows.</summary>
-    /// <exception cref="GodwitException"><see cref="ErrorCode.InvalidRequest"/>: a limit is not above zero.</exception>
+    /// <exception cref="GodwitException"><see cref="ErrorCode.InvalidRequest"/>: the limits make no sense.</exception>
     internal Task LimitAsync(DiskLimitSpec limits) => ExclusiveAsync(() =>
     {
-        if (limits.RequestsPerSecond is <= 0 || limits.BytesPerSecond is <= 0)
-            throw new GodwitException(ErrorCode.InvalidRequest, "a limit is above zero", "leave it out for no limit");
-        _context.Config.Update(Name, entry => entry with { Limits = limits == new DiskLimitSpec() ? null : limits });
-        if (_throttle is not null)
-            _throttle.Limits = LimitsOf(limits);
+        _use.Change(limits);
         return Task.FromResult(true);
     });
 
-    /// <summary>Looks after a mirror; called about every second.</summary>
+    /// <summary>Looks after a mirror, and what the disk was promised; called about every second.</summary>
     internal Task CheckMirrorAsync() => ExclusiveAsync(async () =>
     {
+        _use.Check();
         if (_mirroring is not null && !_closed)
             await _mirroring.CheckAsync().ConfigureAwait(false);
         return true;
@@ -118,7 +118,8 @@ internal sealed class ServedDisk : IDisposable
             _problem,
             _counters is { } counters ? Statistics.Of(counters) : null,
             entry.Limits,
-            _points?.Status());
+            _points?.Status(),
+            _use.Shortfall);
     }
 
     /// <summary>Flushes and closes everything. The server has ended: no request comes any more.</summary>
@@ -168,12 +169,11 @@ internal sealed class ServedDisk : IDisposable
 
         (_format, _device, _mirroring, _points) = (image.Format.ToApi(), device, mirroring, points);
         _counters = new DiskCounters();
-        _throttle = new ThrottledDisk(device, _context.Time) { Limits = LimitsOf(_context.Entry.Limits) };
-        _export = new NbdExport(Name, new MeteredDisk(_throttle, _counters)) { Changes = changes };
+        var throttle = new ThrottledDisk(device, _context.Time);
+        _use.Attach(throttle);
+        _export = new NbdExport(Name, new MeteredDisk(throttle, _counters)) { Changes = changes };
         _context.Log.Note($"{Name} is served from {disk.Path} ({_format}, {device.Length} bytes)");
     }
-
-    private static DiskLimits LimitsOf(DiskLimitSpec? limits) => new(limits?.RequestsPerSecond, limits?.BytesPerSecond);
 
     /// <summary>Records what was found: from now on a guest that writes another format's header into its raw disk changes nothing.</summary>
     private void Keep(ImageFormat found) =>
