@@ -1,4 +1,3 @@
-using Godwit.Api.Disks;
 using Godwit.Api.Hosts;
 using Godwit.Api.Jobs;
 using Godwit.Api.VirtualMachines;

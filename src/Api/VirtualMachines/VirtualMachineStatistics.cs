@@ -13,4 +13,6 @@ public sealed record VirtualMachineStatistics(string Name, int WorkerProcessId, 
 /// <param name="Path">The file that serves it now.</param>
 /// <param name="Connections">Connections of QEMU to it.</param>
 /// <param name="Statistics">What it has done.</param>
-public sealed record VirtualMachineDiskStatistics(string Name, string Path, int Connections, DiskStatistics Statistics);
+/// <param name="Shortfall">It does not get the requests it was promised; null while it does, or wants less.</param>
+public sealed record VirtualMachineDiskStatistics(
+    string Name, string Path, int Connections, DiskStatistics Statistics, DiskShortfall? Shortfall = null);

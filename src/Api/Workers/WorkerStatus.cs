@@ -24,6 +24,7 @@ public sealed record WorkerStatus(
 /// <param name="Limits">How much it may be used; null for any.</param>
 /// <param name="Points">Points in time since which its changes are marked, oldest first; null for none.</param>
 /// <param name="Gaps">What its file systems do not give, locks say, and what that means; null for nothing.</param>
+/// <param name="Shortfall">It does not get the requests it was promised; null while it does, or wants less.</param>
 public sealed record WorkerDiskStatus(
     string Name,
     string Path,
@@ -36,4 +37,5 @@ public sealed record WorkerDiskStatus(
     DiskStatistics? Statistics = null,
     DiskLimitSpec? Limits = null,
     IReadOnlyList<DiskPoint>? Points = null,
-    IReadOnlyList<string>? Gaps = null);
+    IReadOnlyList<string>? Gaps = null,
+    DiskShortfall? Shortfall = null);

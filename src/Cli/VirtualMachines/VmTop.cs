@@ -67,10 +67,10 @@ internal sealed class VmTop
         Session session, IReadOnlyList<VirtualMachineStatistics> before, IReadOnlyList<VirtualMachineStatistics> now, double seconds,
         CancellationToken cancellationToken)
     {
-        var table = new Table(session.Paint, "VM", "DISK", ">READS/S", ">WRITES/S", ">FLUSHES/S", ">READ/S", ">WRITTEN/S", ">READ 99%", ">WRITE 99%", ">ERRORS");
+        var table = new Table(session.Paint, "VM", "DISK", ">READS/S", ">WRITES/S", ">FLUSHES/S", ">READ/S", ">WRITTEN/S", ">READ 99%", ">WRITE 99%", ">ERRORS", "SHORT");
         var rates = DiskRates.Between(before, now, seconds);
         foreach (var rate in rates)
-            table.AddColoured(rate.Errors > 0 ? session.Paint.Red : null, rate.Cells);
+            table.AddColoured(rate.Errors > 0 ? session.Paint.Red : rate.IsShort ? session.Paint.Yellow : null, rate.Cells);
         if (rates.Count == 0)
             session.Talk.Say("no VM runs");
         table.Write(session.Shell.Out);

@@ -40,5 +40,5 @@ public sealed class StatisticsReader(VirtualMachineParts parts, TimeProvider tim
         status.ProcessId,
         [.. from disk in status.Disks
             where disk.Statistics is not null
-            select new VirtualMachineDiskStatistics(disk.Name, disk.Path, disk.Connections, disk.Statistics!)]);
+            select new VirtualMachineDiskStatistics(disk.Name, disk.Path, disk.Connections, disk.Statistics!, disk.Shortfall)]);
 }

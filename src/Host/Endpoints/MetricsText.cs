@@ -20,8 +20,23 @@ internal static class MetricsText
         Family(text, lines, "godwit_disk_bytes_total", "counter", "Bytes of requests that succeeded.", (line, to) => One(to, line, "", line.Counts.Bytes));
         Family(text, lines, "godwit_disk_errors_total", "counter", "Requests that failed.", (line, to) => One(to, line, "", line.Counts.Errors));
         Family(text, lines, "godwit_disk_latency_seconds", "histogram", "How long requests took.", Histogram);
+        Shortfalls(text, statistics);
         return text.ToString();
     }
+
+    private static void Shortfalls(StringBuilder text, IReadOnlyList<VirtualMachineStatistics> statistics)
+    {
+        text.Append("# HELP godwit_disk_below_minimum 1 while a disk does not get the requests per second it was promised.\n# TYPE godwit_disk_below_minimum gauge\n");
+        foreach (var (vm, disk) in statistics.SelectMany(vm => vm.Disks.Select(disk => (vm, disk))))
+            text.Append(CultureInfo.InvariantCulture, $"godwit_disk_below_minimum{{{LabelsOf(vm.Name, disk.Name)}}} {(disk.Shortfall is null ? 0 : 1)}\n");
+    }
+
+    private static string LabelsOf(string vm, string disk) => $"vm=\"{Escaped(vm)}\",disk=\"{Escaped(disk)}\"";
+
+    private static string Escaped(string value) => value
+        .Replace("\\", "\\\\", StringComparison.Ordinal)
+        .Replace("\"", "\\\"", StringComparison.Ordinal)
+        .Replace("\n", "\\n", StringComparison.Ordinal);
 
     private static IEnumerable<Line> Lines(VirtualMachineStatistics vm) => vm.Disks.SelectMany(disk => new[]
     {
@@ -59,11 +74,6 @@ internal static class MetricsText
 
     private sealed record Line(string Vm, string Disk, string Operation, OperationStatistics Counts)
     {
-        public string Labels { get; } = $"vm=\"{Escaped(Vm)}\",disk=\"{Escaped(Disk)}\",operation=\"{Operation}\"";
-
-        private static string Escaped(string value) => value
-            .Replace("\\", "\\\\", StringComparison.Ordinal)
-            .Replace("\"", "\\\"", StringComparison.Ordinal)
-            .Replace("\n", "\\n", StringComparison.Ordinal);
+        public string Labels { get; } = $"{LabelsOf(Vm, Disk)},operation=\"{Operation}\"";
     }
 }

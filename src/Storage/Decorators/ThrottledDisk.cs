@@ -3,7 +3,8 @@ using Godwit.Storage.Mirror;
 
 namespace Godwit.Storage.Decorators;
 
-/// <summary>Holds requests back so that a disk is not used more than it may be. Without limits it costs one look at a flag.</summary>
+/// <summary>Holds requests back so that a disk is not used more than it may be, and watches whether it gets what it was promised. Without
+/// either it costs one look at a flag.</summary>
 /// <remarks>Flushes are never held back: they are what a guest waits for to be safe. Limits may be changed at any time from any thread and
 /// hold at once, also for who is waiting.</remarks>
 /// <param name="inner">The device behind; owned from now on.</param>
@@ -11,8 +12,9 @@ namespace Godwit.Storage.Decorators;
 public sealed class ThrottledDisk(BlockDevice inner, TimeProvider time) : DelegatingBlockDevice(inner)
 {
     private const int RequestLength = 8 << 10;
-    private readonly RateLimit _requests = new(null, time);
-    private readonly RateLimit _bytes = new(null, time);
+    private readonly BurstLimit _requests = new(time);
+    private readonly BurstLimit _bytes = new(time);
+    private readonly MinimumWatch _minimum = new(time);
     private volatile DiskLimits _limits = DiskLimits.None;
 
     /// <summary>The limits that hold.</summary>
@@ -22,13 +24,17 @@ public sealed class ThrottledDisk(BlockDevice inner, TimeProvider time) : Delega
         get => _limits;
         set
         {
-            _requests.PerSecond = value.RequestsPerSecond;
-            _bytes.PerSecond = value.BytesPerSecond;
+            _requests.Set(value.RequestsPerSecond, value.BurstRequestsPerSecond, value.BurstSeconds);
+            _bytes.Set(value.BytesPerSecond, value.BurstBytesPerSecond, value.BurstSeconds);
+            _minimum.Set(value.MinimumRequestsPerSecond);
             _limits = value;
         }
     }
 
-    private bool IsFree => _limits is { RequestsPerSecond: null, BytesPerSecond: null };
+    /// <summary>Set while the disk wants what <see cref="DiskLimits.MinimumRequestsPerSecond"/> promises and does not get it.</summary>
+    public Shortfall? Shortfall => _minimum.Shortfall;
+
+    private bool IsFree => _limits is { RequestsPerSecond: null, BytesPerSecond: null, MinimumRequestsPerSecond: null };
 
     /// <inheritdoc/>
     protected override ValueTask ReadCoreAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken) => IsFree
@@ -59,9 +65,20 @@ public sealed class ThrottledDisk(BlockDevice inner, TimeProvider time) : Delega
     /// <param name="cancellationToken">Gives up waiting; nothing has been done then.</param>
     private async ValueTask HoldAsync(DiskRequest request, long bytes, CancellationToken cancellationToken)
     {
-        var requests = _requests.TakeAsync(Math.Max(1, (bytes + RequestLength - 1) / RequestLength), cancellationToken);
-        await _bytes.TakeAsync(bytes, cancellationToken).ConfigureAwait(false);
-        await requests.ConfigureAwait(false);
-        await request.SendAsync(Inner, cancellationToken).ConfigureAwait(false);
+        var units = Math.Max(1, (bytes + RequestLength - 1) / RequestLength);
+        var done = 0L;
+        _minimum.Enter();
+        try
+        {
+            var requests = _requests.TakeAsync(units, cancellationToken);
+            await _bytes.TakeAsync(bytes, cancellationToken).ConfigureAwait(false);
+            await requests.ConfigureAwait(false);
+            await request.SendAsync(Inner, cancellationToken).ConfigureAwait(false);
+            done = units;
+        }
+        finally
+        {
+            _minimum.Leave(done);
+        }
     }
 }

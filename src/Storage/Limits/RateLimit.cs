@@ -3,7 +3,8 @@ namespace Godwit.Storage.Limits;
 /// <summary>Keeps bytes, or requests, below a rate: a token bucket that may go into debt by what is taken at once.</summary>
 /// <remarks>Within 5 % over any five seconds: the bucket holds a tenth of a second at most, and
 /// <see cref="ChunkLength"/> keeps each debt to a twentieth. May be changed at any time from any thread; takes effect within
-/// a quarter of a second. Who takes without a limit never waits.</remarks>
+/// a quarter of a second. Who takes without a limit never waits. Idle time is saved up beyond that only where
+/// <see cref="Set"/> says so.</remarks>
 public sealed class RateLimit
 {
     private const double BurstSeconds = 0.1;
@@ -13,6 +14,7 @@ public sealed class RateLimit
     private readonly Lock _sync = new();
     private readonly TimeProvider _time;
     private long? _perSecond;
+    private double _saved;
     private double _tokens;
     private long _filledAt;
 
@@ -36,17 +38,23 @@ public sealed class RateLimit
                 return _perSecond;
         }
 
-        set
+        set => Set(value, 0);
+    }
+
+    /// <summary>Changes the limit; what it lets idle time save up is there at once.</summary>
+    /// <param name="perSecond">Units per second, above zero; null for no limit.</param>
+    /// <param name="saved">Units that idle time saves up at most, beyond a tenth of a second's worth.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The rate is zero or less.</exception>
+    public void Set(long? perSecond, double saved)
+    {
+        if (perSecond is long rate)
+            ArgumentOutOfRangeException.ThrowIfNegativeOrZero(rate, nameof(perSecond));
+        lock (_sync)
         {
-            if (value is long rate)
-                ArgumentOutOfRangeException.ThrowIfNegativeOrZero(rate, nameof(value));
-            lock (_sync)
-            {
-                // A debt made at the old rate is forgiven: it could take hours to pay at the new one.
-                _perSecond = value;
-                _tokens = 0;
-                _filledAt = _time.GetTimestamp();
-            }
+            // A debt made at the old rate is forgiven: it could take hours to pay at the new one.
+            _perSecond = perSecond;
+            _tokens = _saved = saved;
+            _filledAt = _time.GetTimestamp();
         }
     }
 
@@ -99,7 +107,7 @@ public sealed class RateLimit
     {
         var now = _time.GetTimestamp();
         if (_perSecond is long rate)
-            _tokens = Math.Min(_tokens + (_time.GetElapsedTime(_filledAt, now).TotalSeconds * rate), rate * BurstSeconds);
+            _tokens = Math.Min(_tokens + (_time.GetElapsedTime(_filledAt, now).TotalSeconds * rate), (rate * BurstSeconds) + _saved);
         _filledAt = now;
     }
 }

@@ -4,7 +4,6 @@ using Godwit.Storage;
 using Godwit.Storage.Bitmaps;
 using Godwit.Storage.Chains;
 using Godwit.Storage.Formats;
-using Godwit.Storage.Mirror;
 using Godwit.Worker.Interop;
 using Godwit.Worker.Serving;
 

@@ -6,7 +6,6 @@ using Godwit.Storage;
 using Godwit.Storage.Chains;
 using Godwit.Storage.Decorators;
 using Godwit.Storage.Formats;
-using Godwit.Storage.Limits;
 using Godwit.Storage.Metrics;
 using Godwit.Storage.Mirror;
 using Godwit.Storage.Tracking;
@@ -23,12 +22,12 @@ internal sealed class ServedDisk : IDisposable
 {
     private readonly MirrorContext _context;
     private readonly SemaphoreSlim _gate = new(1);
+    private readonly DiskUse _use;
     private volatile Problem? _problem;
     private volatile NbdExport? _export;
     private DiskMirroring? _mirroring;
     private volatile DiskPoints? _points;
     private SwitchableDisk? _device;
-    private ThrottledDisk? _throttle;
     private FencedDisk? _fence;
     private DiskCounters? _counters;
     private DiskFormat _format;
@@ -36,7 +35,11 @@ internal sealed class ServedDisk : IDisposable
     private bool _closed;
 
     /// <summary>Creates the disk, not opened yet.</summary>
-    internal ServedDisk(MirrorContext context) => _context = context;
+    internal ServedDisk(MirrorContext context)
+    {
+        _context = context;
+        _use = new DiskUse(context);
+    }
 
     /// <summary>Name of the export.</summary>
     internal string Name => _context.Name;
@@ -86,14 +89,10 @@ internal sealed class ServedDisk : IDisposable
     });
 
     /// <summary>Limits how much the disk may be used; recorded first, so that the next worker knows.</summary>
-    /// <exception cref="GodwitException"><see cref="ErrorCode.InvalidRequest"/>: a limit is not above zero.</exception>
+    /// <exception cref="GodwitException"><see cref="ErrorCode.InvalidRequest"/>: the limits make no sense.</exception>
     internal Task LimitAsync(DiskLimitSpec limits) => ExclusiveAsync(() =>
     {
-        if (limits.RequestsPerSecond is <= 0 || limits.BytesPerSecond is <= 0)
-            throw new GodwitException(ErrorCode.InvalidRequest, "a limit is above zero", "leave it out for no limit");
-        _context.Config.Update(Name, entry => entry with { Limits = limits == new DiskLimitSpec() ? null : limits });
-        if (_throttle is not null)
-            _throttle.Limits = LimitsOf(limits);
+        _use.Change(limits);
         return Task.FromResult(true);
     });
 
@@ -113,9 +112,10 @@ internal sealed class ServedDisk : IDisposable
     /// <summary>Fails all requests from now on.</summary>
     internal void Revoke(string reason) => _fence?.Revoke(reason);
 
-    /// <summary>Looks after a mirror; called about every second.</summary>
+    /// <summary>Looks after a mirror, and what the disk was promised; called about every second.</summary>
     internal Task CheckMirrorAsync() => ExclusiveAsync(async () =>
     {
+        _use.Check();
         if (_mirroring is not null && !_closed)
             await _mirroring.CheckAsync().ConfigureAwait(false);
         return true;
@@ -138,7 +138,8 @@ internal sealed class ServedDisk : IDisposable
             _counters is { } counters ? Statistics.Of(counters) : null,
             entry.Limits,
             _points?.Status(),
-            _gaps);
+            _gaps,
+            _use.Shortfall);
     }
 
     /// <summary>Flushes the disk, after whatever is changing it now.</summary>
@@ -203,15 +204,14 @@ internal sealed class ServedDisk : IDisposable
         _fence = new FencedDisk(durable, BootTime.Clock);
         if (_context.Entry.Leased)
             await _fence.HoldAsync(CancellationToken.None).ConfigureAwait(false);
-        _throttle = new ThrottledDisk(_fence, _context.Time) { Limits = LimitsOf(_context.Entry.Limits) };
-        _export = new NbdExport(Name, new MeteredDisk(_throttle, counters)) { Changes = changes };
+        var throttle = new ThrottledDisk(_fence, _context.Time);
+        _use.Attach(throttle);
+        _export = new NbdExport(Name, new MeteredDisk(throttle, counters)) { Changes = changes };
         _gaps = source.Gaps.Count > 0 ? source.Gaps : null;
         foreach (var gap in source.Gaps)
             _context.Log.Warn($"{Name}: {gap}");
         _context.Log.Note($"{Name} is served from {disk.Path} ({_format}, {device.Length} bytes)");
     }
-
-    private static DiskLimits LimitsOf(DiskLimitSpec? limits) => new(limits?.RequestsPerSecond, limits?.BytesPerSecond);
 
     /// <summary>Records what was found: from now on a guest that writes another format's header into its raw disk changes nothing.</summary>
     private void Keep(ImageFormat found) =>

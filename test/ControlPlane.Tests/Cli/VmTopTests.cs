@@ -45,6 +45,16 @@ public sealed class VmTopTests
     }
 
     [Fact(Timeout = 30_000)]
+    public async Task A_disk_that_does_not_get_what_it_was_promised_says_so()
+    {
+        var disk = Look(7, 1)[0].Disks[0] with { Shortfall = new DiskShortfall(87, 1500, DateTimeOffset.UnixEpoch) };
+        await using var daemon = FakeDaemon.Answering(_ => (200, Json([new VirtualMachineStatistics("web", 7, [disk])])));
+        using var run = CliRun.Against(daemon);
+        var result = await run.RunAsync("vm", "top", "--interval", "0.1", "--count", "1");
+        Assert.EndsWith("  87 of 1,500/s", result.Out.Split('\n').Single(line => line.StartsWith("web", StringComparison.Ordinal)), StringComparison.Ordinal);
+    }
+
+    [Fact(Timeout = 30_000)]
     public async Task As_JSON_the_counters_are_written_once()
     {
         await using var daemon = FakeDaemon.Answering(_ => (200, Json(Look(worker: 7, round: 1))));

@@ -61,6 +61,7 @@ public sealed class RestTests
             "godwit_disk_latency_seconds_bucket{L,operation=\"read\",le=\"+Inf\"} 10",
             "godwit_disk_latency_seconds_sum{L,operation=\"read\"} 0.002",
             "godwit_disk_latency_seconds_count{L,operation=\"read\"} 10",
+            "godwit_disk_below_minimum{L} 0",
         })
         {
             Assert.Contains(line.Replace("L", $"vm=\"web 1\",disk=\"{disk}\"", StringComparison.Ordinal) + "\n", text, StringComparison.Ordinal);

@@ -32,10 +32,37 @@ public sealed class LimitTests
     public async Task Nonsense_is_refused_and_changes_nothing()
     {
         await using var worker = await WorkerUnderTest.StartAsync(1 << 20, _ct, "disk0.img");
-        foreach (var limits in new[] { new DiskLimitSpec(0), new DiskLimitSpec(null, -1) })
+        DiskLimitSpec[] nonsense =
+        [
+            new(0), new(null, -1), new(BurstRequestsPerSecond: 5), new(5, BurstRequestsPerSecond: 5), new(5, BurstSeconds: 3), new(5, MinimumRequestsPerSecond: 6),
+        ];
+        foreach (var limits in nonsense)
             Assert.Equal(ErrorCode.InvalidRequest, (await worker.AskAsync(new LimitDisk("disk0", limits), _ct)).Problem?.Code);
         Assert.Equal(ErrorCode.NotFound, (await worker.AskAsync(new LimitDisk("other", new DiskLimitSpec(1)), _ct)).Problem?.Code);
         Assert.Null((await worker.DiskAsync(_ct)).Limits);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_burst_is_over_after_its_time_and_a_promise_that_is_not_kept_is_told_and_logged()
+    {
+        await using var worker = await WorkerUnderTest.StartAsync(64 << 20, _ct, "disk0.img");
+        await worker.AskAsync(new LimitDisk("disk0", new DiskLimitSpec(40, BurstRequestsPerSecond: 1000, BurstSeconds: 1)), _ct);
+        Assert.InRange(await SecondsAsync(worker, 400), 0.2, 5);
+
+        // Too little for the promise by a limit on bytes; the slow disk of a test.
+        var limits = new DiskLimitSpec(BytesPerSecond: 40_960, MinimumRequestsPerSecond: 1000);
+        Assert.Null((await worker.AskAsync(new LimitDisk("disk0", limits), _ct)).Status!.Disks[0].Shortfall);
+        await SecondsAsync(worker, 80);
+        Assert.True(worker.KillWorker());
+        Assert.Equal(limits, (await worker.WaitForAsync(disk => disk.Problem is null && disk.Statistics is not null, _ct)).Limits);
+        await SecondsAsync(worker, 80);
+        var shortfall = (await worker.DiskAsync(_ct)).Shortfall!;
+        Assert.Equal(1000, shortfall.Minimum);
+        Assert.InRange(shortfall.RequestsPerSecond, 1, 20);
+        await worker.WaitForAsync(disk => disk.Shortfall is null, _ct);
+        while (!worker.Log.Contains("or wants fewer", StringComparison.Ordinal))
+            await Task.Delay(50, _ct);
+        Assert.Contains("of the 1000 it was promised", worker.Log, StringComparison.Ordinal);
     }
 
     /// <summary>How long so many reads take, one after the other.</summary>

@@ -39,6 +39,31 @@ public sealed class ThrottledDiskTests
         Assert.InRange(done / 20.0, expected * 0.85, (expected * 1.05) + 1);
     }
 
+    [Theory]
+    [InlineData(100, 1000, 2, 4096)]
+    [InlineData(100, 150, 10, 4096)]
+    [InlineData(800, 1600, 3, 32768)]
+    public async Task A_burst_lasts_its_time_at_its_rate_and_idle_time_saves_up_the_next(int rate, int burst, int seconds, int length)
+    {
+        var cost = Math.Max(1, length / 8192);
+        await using var disk = new ThrottledDisk(new ReferenceDisk(1 << 20), _time)
+        {
+            Limits = new DiskLimits(rate, null) { BurstRequestsPerSecond = burst, BurstSeconds = seconds },
+        };
+        var (during, after) = await Task.Run(() => Run(seconds, 20), TestContext.Current.CancellationToken);
+        Assert.InRange(during * cost, burst * seconds * 0.85, (burst * seconds * 1.05) + (burst * 0.15) + cost);
+        Assert.InRange(after * cost / 20.0, rate * 0.85, (rate * 1.05) + (burst * 0.15 / 20) + 1);
+
+        // Nothing was left of it; an hour saves up one, not many.
+        _time.Advance(TimeSpan.FromHours(1));
+        (during, after) = await Task.Run(() => Run(seconds, 20), TestContext.Current.CancellationToken);
+        Assert.InRange(during * cost, burst * seconds * 0.85, (burst * seconds * 1.05) + (burst * 0.15) + cost);
+        Assert.InRange(after * cost / 20.0, rate * 0.85, (rate * 1.05) + (burst * 0.15 / 20) + 1);
+
+        (int During, int After) Run(int first, int second) =>
+            (RequestsIn(TimeSpan.FromSeconds(first), disk, new byte[length]), RequestsIn(TimeSpan.FromSeconds(second), disk, new byte[length]));
+    }
+
     [Fact]
     public async Task Limits_are_lifted_for_who_waits_and_flushes_never_wait()
     {
@@ -74,7 +99,8 @@ public sealed class ThrottledDiskTests
     private int RequestsIn(TimeSpan duration, BlockDevice disk, byte[] buffer)
     {
         var done = 0;
-        for (; _time.GetUtcNow() - _time.Start < duration; done++)
+        var start = _time.GetUtcNow();
+        for (; _time.GetUtcNow() - start < duration; done++)
         {
             var read = disk.ReadAsync(0, buffer, None);
             while (!read.IsCompleted)

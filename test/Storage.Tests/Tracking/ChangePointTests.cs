@@ -123,7 +123,7 @@ public sealed class ChangePointTests : IDisposable
         System.IO.File.WriteAllText(image, "one");
         var first = ImageStamp.TryRead(image);
         Assert.Equal(first, ImageStamp.TryRead(image));
-        System.IO.File.SetLastWriteTimeUtc(image, DateTime.UtcNow.AddMinutes(1));
+        System.IO.File.SetLastWriteTimeUtc(image, System.IO.File.GetLastWriteTimeUtc(image).AddMinutes(1));
         Assert.NotEqual(first, ImageStamp.TryRead(image));
         Assert.Null(ImageStamp.TryRead("/dev/null"));
         Assert.Null(ImageStamp.TryRead(_folder.Path));

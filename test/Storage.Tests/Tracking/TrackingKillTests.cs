@@ -1,6 +1,5 @@
 using Godwit.Storage.Tracking;
 using Godwit.Testing;
-using Godwit.Testing.Disks;
 using Xunit;
 
 namespace Godwit.Storage.Tests.Tracking;

@@ -1,4 +1,3 @@
-using Godwit.Testing.Disks;
 using Xunit;
 
 namespace Godwit.Storage.Tests.Tracking;
