@@ -154,6 +154,8 @@ internal sealed partial class DiskMirroring
 
     private async Task GiveUpAsync(Problem reason)
     {
+        // First, or the status says for a moment that the mirror has failed and not why.
+        _failure = reason;
         await DetachAsync(() => { }).ConfigureAwait(false);
         Fail(reason);
     }
