@@ -96,7 +96,7 @@ internal sealed class DiskServe
 
     private async Task<BlockDevice> OpenAsync(Session session, string path, DiskFormat? format, bool readOnly, CancellationToken cancellationToken)
     {
-        DiskCaches.TryParse(session.Get(_cache)!, out var cache);
+        var cache = DiskCaches.TryParse(session.Get(_cache)!, out var read) ? read : DiskCache.Writeback;
         var chain = await _chain.OpenChainAsync(session, path, format, readOnly, cache.ToFile(), cancellationToken);
         foreach (var gap in chain.Gaps)
             session.Talk.Say($"warning: {gap}");

@@ -1,5 +1,3 @@
-using Godwit.Storage.Interop;
-
 namespace Godwit.Storage.Decorators;
 
 /// <summary>Time since the computer was started, time asleep included (<c>CLOCK_BOOTTIME</c>): for promises to others, whose clocks went on meanwhile.</summary>

@@ -68,12 +68,13 @@ internal static class ImageLock
     /// <summary>Two that take their locks at the same time would each find the other's. One after the other, the first one wins.</summary>
     private static bool Pass(Caller call, bool exclusive)
     {
+        using var pause = new ManualResetEventSlim();
         for (var i = 0; i < TurnstileTries; i++)
         {
             var errno = Set(call, exclusive ? RecordLock.Write : RecordLock.Read, Turnstile, 1);
             if (errno is not (Errno.TryAgain or Errno.Access))
                 return errno == 0;
-            Thread.Sleep(1);
+            pause.Wait(1);
         }
 
         return false;

@@ -8,8 +8,8 @@ internal partial struct Clock
 {
     private const int BootTime = 7; // CLOCK_BOOTTIME
 
-    private long _seconds;
-    private long _nanoseconds;
+    private readonly long _seconds;
+    private readonly long _nanoseconds;
 
     /// <summary>Nanoseconds since the kernel booted, time asleep included.</summary>
     public static long SinceBoot()

@@ -69,12 +69,8 @@ internal sealed class PendingFileRequest(int slot) : IValueTaskSource, IThreadPo
             return false;
         if (result > 0)
             _done += result;
-        else if (result < 0)
-            _failure = Errno.ToException(-result, _owner.Path, _transfer.Name, _transfer.Offset + _done);
         else
-            _failure = _transfer.IsWrite
-                ? Errno.ToException(Errno.Io, _owner.Path, "write", _transfer.Offset + _done)
-                : _owner.PastEnd(_transfer.Offset, _transfer.Needed, _transfer.Offset + _done);
+            _failure = result == 0 ? Nothing() : Errno.ToException(-result, _owner.Path, _transfer.Name, _transfer.Offset + _done);
         if (_failure is not null || _done >= _transfer.Needed)
             return true;
 
@@ -82,6 +78,10 @@ internal sealed class PendingFileRequest(int slot) : IValueTaskSource, IThreadPo
         _done &= -_transfer.Block;
         return false;
     }
+
+    private StorageException Nothing() => _transfer.IsWrite
+        ? Errno.ToException(Errno.Io, _owner.Path, "write", _transfer.Offset + _done)
+        : _owner.PastEnd(_transfer.Offset, _transfer.Needed, _transfer.Offset + _done);
 
     /// <summary>Lets who waits for it go on.</summary>
     public void Finish()

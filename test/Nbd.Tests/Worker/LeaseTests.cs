@@ -1,4 +1,3 @@
-using Godwit.Api;
 using Godwit.Api.Disks;
 using Godwit.Api.Workers;
 using Godwit.Storage;

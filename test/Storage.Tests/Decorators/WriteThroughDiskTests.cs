@@ -1,6 +1,5 @@
 using Godwit.Storage.Decorators;
 using Godwit.Storage.Files;
-
 using Godwit.Storage.Formats.Raw;
 using Godwit.Storage.Formats.Vhd;
 using Godwit.Storage.Formats.Vhdx;
