@@ -179,7 +179,10 @@ internal sealed class ServedDisk : IDisposable
             Keep(image.Format);
         var options = new ChainOptions
         {
-            Format = image.Format, ReadOnly = disk.ReadOnly, ParentFolders = _context.ParentFolders, Cache = disk.Cache.ToStorage(),
+            Format = image.Format,
+            ReadOnly = disk.ReadOnly,
+            ParentFolders = _context.ParentFolders,
+            Cache = disk.Cache.ToStorage(),
         };
         var source = await DiskChain.OpenAsync(disk.Path, options, cancellationToken).ConfigureAwait(false);
         var changes = new ChangeTracker();
