@@ -4,7 +4,6 @@ using Godwit.Api;
 using Godwit.Api.Workers;
 using Godwit.Nbd.Tests.Remote;
 using Godwit.Nbd.Tests.Tls;
-using Godwit.Storage;
 using Godwit.Storage.Files;
 using Godwit.Storage.Formats.Raw;
 using Godwit.Testing;

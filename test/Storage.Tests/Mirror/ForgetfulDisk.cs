@@ -8,7 +8,7 @@ internal sealed class ForgetfulDisk(int size) : BlockDevice(size, new DiskCapabi
     private readonly Lock _lock = new();
     private readonly Random _random = new(7);
     private readonly byte[] _durable = new byte[size];
-    private byte[] _now = new byte[size];
+    private readonly byte[] _now = new byte[size];
     private int _losses;
     private bool _lost;
 
