@@ -48,6 +48,7 @@ internal static class Failure
         StorageErrorKind.ParentMismatch => new(
             ErrorCode.Corrupt, e.Message,
             "find the parent as it was when the child was made; --ignore-parent-mismatch reads the chain all the same, perhaps wrongly"),
+        StorageErrorKind.Unreachable => Advised(ErrorCode.Unavailable, e, "check the network and the other host; it is tried again by itself"),
         StorageErrorKind.Unsupported => new(ErrorCode.Unsupported, e.Message),
         StorageErrorKind.InvalidRequest => new(ErrorCode.InvalidRequest, e.Message),
         StorageErrorKind.ReadOnly => new(ErrorCode.AccessDenied, e.Message),

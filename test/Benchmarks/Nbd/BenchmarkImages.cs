@@ -34,13 +34,13 @@ internal static class BenchmarkImages
         }
     }
 
-    /// <summary>Fills Godwit's VHDX, which is being served.</summary>
+    /// <summary>Fills Godwit's VHDX, which is being served: from the file of a server that locks nothing, as Godwit has locked its own.</summary>
     public static Task FillServedAsync(string folder, string socket, CancellationToken cancellationToken) =>
         ConvertAsync(folder, "raw", $"nbd:unix:{socket}:exportname=vhdx", ["-n"], cancellationToken);
 
     private static async Task ConvertAsync(string folder, string format, string target, string[] options, CancellationToken cancellationToken)
     {
-        string[] arguments = ["convert", .. options, "-f", "raw", "-O", format, Path.Combine(folder, "godwit.raw"), target];
+        string[] arguments = ["convert", .. options, "-f", "raw", "-O", format, Path.Combine(folder, "nbdkit.raw"), target];
         (await ChildProgram.RunAsync("qemu-img", arguments, null, cancellationToken)).Succeeded();
     }
 }
