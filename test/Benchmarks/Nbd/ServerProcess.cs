@@ -23,7 +23,10 @@ internal sealed class ServerProcess : IAsyncDisposable
     public string Socket { get; }
 
     /// <summary>Processor time used so far.</summary>
-    public TimeSpan ProcessorTime => ProcessClock.Read(_process.Id);
+    /// <exception cref="InvalidOperationException">It has ended; what it said is in the message.</exception>
+    public TimeSpan ProcessorTime => !_process.HasExited
+        ? ProcessClock.Read(_process.Id)
+        : throw new InvalidOperationException($"{Name} has ended with {_process.ExitCode}: {_process.StandardError.ReadToEnd()}");
 
     /// <summary>Bytes of memory in use now.</summary>
     public long ResidentBytes

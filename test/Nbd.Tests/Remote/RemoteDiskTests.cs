@@ -52,7 +52,9 @@ public sealed class RemoteDiskTests : IAsyncDisposable
 
     private RemoteDiskOptions Options => new(_link.EndPoint, "disk", 1)
     {
-        SilenceLimit = TimeSpan.FromMilliseconds(200), FirstRetryAfter = TimeSpan.FromMilliseconds(5), ConnectLimit = TimeSpan.FromSeconds(5),
+        SilenceLimit = TimeSpan.FromMilliseconds(200),
+        FirstRetryAfter = TimeSpan.FromMilliseconds(5),
+        ConnectLimit = TimeSpan.FromSeconds(5),
     };
 
     public async ValueTask DisposeAsync()

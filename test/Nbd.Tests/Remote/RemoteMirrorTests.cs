@@ -42,7 +42,9 @@ public sealed class RemoteMirrorTests
             await using var link = new BreakableLink(served.Server.EndPoint);
             var options = new RemoteDiskOptions(link.EndPoint, "disk", 1)
             {
-                SilenceLimit = TimeSpan.FromMilliseconds(100), FirstRetryAfter = TimeSpan.FromMilliseconds(2), ConnectLimit = TimeSpan.FromSeconds(2),
+                SilenceLimit = TimeSpan.FromMilliseconds(100),
+                FirstRetryAfter = TimeSpan.FromMilliseconds(2),
+                ConnectLimit = TimeSpan.FromSeconds(2),
             };
             await using var target = await RemoteDisk.ConnectAsync(options, None);
             using var bitmap = DirtyBitmap.InMemory(Size);
@@ -69,7 +71,10 @@ public sealed class RemoteMirrorTests
 
     private static MirrorOptions MirrorSetup => new()
     {
-        FirstRetryAfter = TimeSpan.FromMilliseconds(1), GiveUpAfter = TimeSpan.FromMinutes(2), ChunksAtOnce = 4, SynchronousBelow = 256 << 10,
+        FirstRetryAfter = TimeSpan.FromMilliseconds(1),
+        GiveUpAfter = TimeSpan.FromMinutes(2),
+        ChunksAtOnce = 4,
+        SynchronousBelow = 256 << 10,
     };
 
     private static async Task<Served> LoseAsync(Loss loss, BreakableLink link, Served served, int seed)
