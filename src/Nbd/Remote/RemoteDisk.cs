@@ -67,7 +67,18 @@ public sealed class RemoteDisk : BlockDevice, IForgetfulTarget
     public static async Task<RemoteDisk> ConnectAsync(RemoteDiskOptions options, CancellationToken cancellationToken)
     {
         RemoteDisk? disk = null;
-        var link = await Link.MakeAsync(options, options.FirstEpoch, (broken, why) => disk?.Lose(broken, why), cancellationToken).ConfigureAwait(false);
+        Link link;
+        try
+        {
+            link = await Link.MakeAsync(
+                options, options.FirstEpoch, (broken, why) => disk?.Lose(broken, why), cancellationToken).ConfigureAwait(false);
+        }
+        catch
+        {
+            options.Tls?.Dispose();
+            throw;
+        }
+
         disk = new RemoteDisk(options, link, link.First.Length, link.First.Capabilities);
         disk._mending = disk.MendAsync();
         return disk;

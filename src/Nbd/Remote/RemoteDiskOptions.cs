@@ -9,7 +9,7 @@ namespace Godwit.Nbd.Remote;
 /// again one more is used.</param>
 public sealed record RemoteDiskOptions(EndPoint Server, string Export, long FirstEpoch)
 {
-    /// <summary>Set: the link is encrypted (TLS 1.3), or not made. Disposed with the disk.</summary>
+    /// <summary>Set: the link is encrypted (TLS 1.3), or not made. Disposed with the disk, or when there will be none.</summary>
     public NbdTlsIdentity? Tls { get; init; }
 
     /// <summary>The name the server's certificate has to be for; the address when nothing else is said.</summary>

@@ -7,8 +7,9 @@ namespace Godwit.Storage.Bitmaps;
 
 /// <summary>The file of a <see cref="DirtyBitmap"/>: one page of header, then the bits as little-endian words.</summary>
 /// <remarks>Header, all little-endian: magic (8 bytes), version (4), granularity (4), device length (8), CRC-32C of these 24
-/// bytes (4). The second sector is left to the owner (<see cref="Tracking.PointSession"/>). The file is written with plain writes, never through the map, so that a full disk is an error here and not a
-/// SIGBUS later; the header comes last, so a file whose creation was cut short has none.</remarks>
+/// bytes (4). The second sector is left to the owner (<see cref="Tracking.PointSession"/>). The file is written with plain
+/// writes, never through the map, so that a full disk is an error here and not a SIGBUS later; the header comes last, so a
+/// file whose creation was cut short has none.</remarks>
 internal static class BitmapFile
 {
     public const int HeaderLength = 4096;

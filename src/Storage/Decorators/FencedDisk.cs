@@ -183,11 +183,7 @@ public sealed class FencedDisk : DelegatingBlockDevice
             throw;
         }
 
-        if (!sent.IsCompletedSuccessfully)
-            return LeaveAfterAsync(sent);
-        sent.GetAwaiter().GetResult();
-        _gate.Exit();
-        return ValueTask.CompletedTask;
+        return _gate.ExitAfterAsync(sent);
     }
 
     private async ValueTask QueueAsync(DiskRequest request, CancellationToken cancellationToken)
@@ -196,19 +192,6 @@ public sealed class FencedDisk : DelegatingBlockDevice
         try
         {
             await request.SendAsync(Inner, cancellationToken).ConfigureAwait(false);
-        }
-        finally
-        {
-            _gate.Exit();
-        }
-    }
-
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask LeaveAfterAsync(ValueTask sent)
-    {
-        try
-        {
-            await sent.ConfigureAwait(false);
         }
         finally
         {

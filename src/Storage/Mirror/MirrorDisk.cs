@@ -30,8 +30,10 @@ public sealed partial class MirrorDisk : BlockDevice
     /// <param name="bitmap">What differs; a new one says everything. Stays the caller's.</param>
     /// <param name="time">Measures limits and back-off.</param>
     /// <param name="options">Limits; the defaults when null.</param>
+    /// <param name="unflushed">What a target on another host may forget; stays the caller's.</param>
     /// <exception cref="StorageException"><see cref="StorageErrorKind.InvalidRequest"/>: target or bitmap does not fit the source.</exception>
-    public MirrorDisk(BlockDevice source, BlockDevice target, DirtyBitmap bitmap, TimeProvider time, MirrorOptions? options = null)
+    public MirrorDisk(
+        BlockDevice source, BlockDevice target, DirtyBitmap bitmap, TimeProvider time, MirrorOptions? options = null, UnflushedRanges? unflushed = null)
         : base(source.Length, Offered(source.Capabilities))
     {
         if (target.Length != source.Length || bitmap.Length != source.Length)
@@ -45,7 +47,10 @@ public sealed partial class MirrorDisk : BlockDevice
         Bitmap = bitmap;
         Time = time;
         Options = options ?? new MirrorOptions();
+        Unflushed = unflushed;
         _condition = new MirrorCondition(Options, time);
+
+        // Last: such a target may be found at once.
         if (target is IForgetfulTarget forgetful)
             forgetful.FoundAgain = TakeTargetBackAsync;
     }
@@ -65,8 +70,8 @@ public sealed partial class MirrorDisk : BlockDevice
     /// <summary>What differs.</summary>
     public DirtyBitmap Bitmap { get; }
 
-    /// <summary>What the target may forget; null for one that forgets all or nothing. Set before the first request; stays the caller's.</summary>
-    public UnflushedRanges? Unflushed { get; init; }
+    /// <summary>What the target may forget; null for one that forgets all or nothing.</summary>
+    public UnflushedRanges? Unflushed { get; }
 
     /// <inheritdoc/>
     public override string? Path => Source.Path;

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Godwit.Storage.Mirror;
 
 /// <summary>
@@ -49,6 +51,17 @@ internal sealed class RequestGate(Action<IThreadPoolWorkItem>? release = null)
         return waiter.StartAsync(cancellationToken);
     }
 
+    /// <summary>Leaves when a request that was sent inside has ended; without an asynchronous method for one that has already.</summary>
+    /// <param name="sent">The request.</param>
+    public ValueTask ExitAfterAsync(ValueTask sent)
+    {
+        if (!sent.IsCompletedSuccessfully)
+            return WaitAndExitAsync(sent);
+        sent.GetAwaiter().GetResult();
+        Exit();
+        return ValueTask.CompletedTask;
+    }
+
     /// <summary>Leaves.</summary>
     public void Exit()
     {
@@ -85,6 +98,19 @@ internal sealed class RequestGate(Action<IThreadPoolWorkItem>? release = null)
             Interlocked.And(ref _state, ~Closed);
             while (_waiters.TryDequeue(out var waiter))
                 _release(waiter);
+        }
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask WaitAndExitAsync(ValueTask sent)
+    {
+        try
+        {
+            await sent.ConfigureAwait(false);
+        }
+        finally
+        {
+            Exit();
         }
     }
 

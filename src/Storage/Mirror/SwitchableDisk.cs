@@ -189,12 +189,7 @@ public sealed class SwitchableDisk : BlockDevice
             throw;
         }
 
-        // No asynchronous method for what the page cache answers at once.
-        if (!sent.IsCompletedSuccessfully)
-            return LeaveAfterAsync(sent);
-        sent.GetAwaiter().GetResult();
-        _gate.Exit();
-        return ValueTask.CompletedTask;
+        return _gate.ExitAfterAsync(sent);
     }
 
     private ValueTask SendAsync(in DiskRequest request, CancellationToken cancellationToken)
@@ -213,19 +208,6 @@ public sealed class SwitchableDisk : BlockDevice
         try
         {
             await SendAsync(request, cancellationToken).ConfigureAwait(false);
-        }
-        finally
-        {
-            _gate.Exit();
-        }
-    }
-
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask LeaveAfterAsync(ValueTask sent)
-    {
-        try
-        {
-            await sent.ConfigureAwait(false);
         }
         finally
         {

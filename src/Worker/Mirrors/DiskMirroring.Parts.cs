@@ -27,8 +27,7 @@ internal sealed partial class DiskMirroring
     {
         if (request.TargetPath is null || !Path.IsPathRooted(request.TargetPath) || Path.EndsInDirectorySeparator(request.TargetPath))
             throw new GodwitException(ErrorCode.InvalidRequest, $"the target must be the absolute path of a file, not \"{request.TargetPath}\"");
-        if (request.BytesPerSecond is <= 0)
-            throw new GodwitException(ErrorCode.InvalidRequest, "the rate limit must be above zero bytes per second");
+        CheckRate(request.BytesPerSecond);
         foreach (var path in (string[])[request.TargetPath, TargetFiles.Unfinished(request.TargetPath, request.JobId)])
         {
             if (FileStatus.Read(path) is not null)

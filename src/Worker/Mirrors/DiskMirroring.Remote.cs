@@ -130,7 +130,6 @@ internal sealed partial class DiskMirroring
             throw new GodwitException(ErrorCode.InvalidRequest, $"\"{target.Address}\" with port {target.Port} is not an IP address with a port");
         if (target.Connections is < 1 or > MostConnections)
             throw new GodwitException(ErrorCode.InvalidRequest, $"a link has 1 to {MostConnections} connections, not {target.Connections}");
-        if (request.BytesPerSecond is <= 0)
-            throw new GodwitException(ErrorCode.InvalidRequest, "the rate limit must be above zero bytes per second");
+        CheckRate(request.BytesPerSecond);
     }
 }

@@ -112,6 +112,7 @@ internal sealed partial class DiskMirroring
     {
         if (Mirror is not { } mirror || mirror.JobId != request.JobId)
             throw NoMirror(request.Disk, request.JobId);
+        CheckRate(request.BytesPerSecond);
         _context.Record(mirror with { BytesPerSecond = request.BytesPerSecond });
         _running?.Limit(request.BytesPerSecond);
         return Task.CompletedTask;
@@ -173,6 +174,12 @@ internal sealed partial class DiskMirroring
             throw new GodwitException(ErrorCode.WrongState, $"job {mirror.JobId} has been cancelled", "cancel it again to finish that");
         if (_running is null && mirror is { SwitchedFrom: null, Failure: null })
             await StartOverAsync(mirror, CancellationToken.None).ConfigureAwait(false);
+    }
+
+    private static void CheckRate(long? bytesPerSecond)
+    {
+        if (bytesPerSecond is <= 0)
+            throw new GodwitException(ErrorCode.InvalidRequest, "the rate limit must be above zero bytes per second");
     }
 
     private static GodwitException OtherJob(string disk, WorkerMirrorConfig existing) => new(

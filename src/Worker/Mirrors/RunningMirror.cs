@@ -36,7 +36,7 @@ internal sealed class RunningMirror : IAsyncDisposable
         Target = target;
         _bitmap = bitmap;
         _unflushed = unflushed;
-        Device = new MirrorDisk(source, target, bitmap, time, options) { Unflushed = unflushed };
+        Device = new MirrorDisk(source, target, bitmap, time, options, unflushed);
         _limit = new RateLimit(bytesPerSecond, time);
         _copy = new BackgroundCopy(Device, _limit, time, guests);
     }

@@ -99,18 +99,28 @@ internal sealed class ServedDisk : IDisposable
     /// <summary>Serves until a deadline, and from now on not without a lease. Recorded first, so that the next worker does not either.</summary>
     internal Task RenewAsync(RenewLease lease) => ExclusiveAsync(() =>
     {
-        if (!_context.Entry.Leased)
-            _context.Config.Update(Name, entry => entry with { Leased = true });
+        NeedLease();
         _fence?.Renew(lease.Generation, TimeSpan.FromMilliseconds(lease.Milliseconds));
         return Task.FromResult(true);
     });
 
     /// <summary>Holds all requests; none is under way when it returns, unless a lease came first.</summary>
     /// <remarks>Not one at a time with the rest: a mirror's switch may wait for the very requests that are held.</remarks>
-    internal Task HoldAsync() => _fence?.HoldAsync(CancellationToken.None) ?? Task.CompletedTask;
+    internal Task HoldAsync()
+    {
+        // Held first, whatever becomes of the record; a disk that is opened only now finds the record.
+        var held = _fence?.HoldAsync(CancellationToken.None);
+        NeedLease();
+        return held ?? _fence?.HoldAsync(CancellationToken.None) ?? Task.CompletedTask;
+    }
 
-    /// <summary>Fails all requests from now on.</summary>
-    internal void Revoke(string reason) => _fence?.Revoke(reason);
+    /// <summary>Fails all requests from now on; the next worker holds them until it has a lease.</summary>
+    internal void Revoke(string reason)
+    {
+        _fence?.Revoke(reason);
+        NeedLease();
+        _fence?.Revoke(reason);
+    }
 
     /// <summary>Looks after a mirror, and what the disk was promised; called about every second.</summary>
     internal Task CheckMirrorAsync() => ExclusiveAsync(async () =>
@@ -203,17 +213,30 @@ internal sealed class ServedDisk : IDisposable
         }
 
         (_format, _device, _mirroring, _counters, _points) = (image.Format.ToApi(), device, mirroring, counters, points);
+        _export = new NbdExport(Name, await StackAsync(device, counters).ConfigureAwait(false)) { Changes = changes };
+        _gaps = source.Gaps.Count > 0 ? source.Gaps : null;
+        foreach (var gap in source.Gaps)
+            _context.Log.Warn($"{Name}: {gap}");
+        _context.Log.Note($"{Name} is served from {disk.Path} ({_format}, {device.Length} bytes)");
+    }
+
+    /// <summary>What stands between a client and the disk (docs/design/storage.md).</summary>
+    private async Task<BlockDevice> StackAsync(SwitchableDisk device, DiskCounters counters)
+    {
+        var disk = _context.Entry.Disk;
         BlockDevice durable = disk is { Cache: DiskCache.Writethrough, ReadOnly: false } ? new WriteThroughDisk(device) : device;
         _fence = new FencedDisk(durable, BootTime.Clock);
         if (_context.Entry.Leased)
             await _fence.HoldAsync(CancellationToken.None).ConfigureAwait(false);
         var throttle = new ThrottledDisk(_fence, _context.Time);
         _use.Attach(throttle);
-        _export = new NbdExport(Name, new MeteredDisk(throttle, counters)) { Changes = changes };
-        _gaps = source.Gaps.Count > 0 ? source.Gaps : null;
-        foreach (var gap in source.Gaps)
-            _context.Log.Warn($"{Name}: {gap}");
-        _context.Log.Note($"{Name} is served from {disk.Path} ({_format}, {device.Length} bytes)");
+        return new MeteredDisk(throttle, counters);
+    }
+
+    private void NeedLease()
+    {
+        if (!_context.Entry.Leased)
+            _context.Config.Update(Name, entry => entry with { Leased = true });
     }
 
     /// <summary>Records what was found: from now on a guest that writes another format's header into its raw disk changes nothing.</summary>

@@ -108,55 +108,30 @@ internal sealed class WorkerProcess : IDisposable
 
     private async Task<WorkerStatus> HandleAsync(WorkerRequest request)
     {
-        switch (request)
-        {
-            case StartMirror start:
-                await _disks.Find(start.Disk).MirrorAsync(mirror => mirror.StartAsync(start)).ConfigureAwait(false);
-                break;
-            case StartRemoteMirror start:
-                await _disks.Find(start.Disk).MirrorAsync(mirror => mirror.StartRemoteAsync(start)).ConfigureAwait(false);
-                break;
-            case SwitchMirror change:
-                await _disks.Find(change.Disk).MirrorAsync(mirror => mirror.SwitchAsync(change)).ConfigureAwait(false);
-                break;
-            case CancelMirror cancel:
-                await _disks.Find(cancel.Disk).MirrorAsync(mirror => mirror.CancelAsync(cancel)).ConfigureAwait(false);
-                break;
-            case LimitMirror limit:
-                await _disks.Find(limit.Disk).MirrorAsync(mirror => mirror.LimitAsync(limit)).ConfigureAwait(false);
-                break;
-            case ForgetMirror forget:
-                await _disks.Find(forget.Disk).MirrorAsync(mirror => mirror.ForgetAsync(forget)).ConfigureAwait(false);
-                break;
-            case LimitDisk limit:
-                await _disks.Find(limit.Disk).LimitAsync(limit.Limits).ConfigureAwait(false);
-                break;
-            case AddPoint add:
-                await _disks.Find(add.Disk).TrackAsync(points => points.AddAsync(add)).ConfigureAwait(false);
-                break;
-            case RemovePoint remove:
-                await _disks.Find(remove.Disk).TrackAsync(points => points.RemoveAsync(remove)).ConfigureAwait(false);
-                break;
-            case RenewLease lease:
-                await _disks.ForAllAsync(disk => disk.RenewAsync(lease)).ConfigureAwait(false);
-                break;
-            case HoldDisks:
-                await _disks.ForAllAsync(disk => disk.HoldAsync()).ConfigureAwait(false);
-                break;
-            case RevokeLease lease:
-                await _disks.ForAllAsync(disk => Task.Run(() => disk.Revoke(lease.Reason))).ConfigureAwait(false);
-                break;
-            case StopWorker:
-                return await HandleStopAsync().ConfigureAwait(false);
-            case RestartWorker:
-                return await HandleRestartAsync().ConfigureAwait(false);
-            default:
-                await _disks.RetryAsync(CancellationToken.None).ConfigureAwait(false);
-                break;
-        }
-
+        if (request is StopWorker)
+            return await HandleStopAsync().ConfigureAwait(false);
+        if (request is RestartWorker)
+            return await HandleRestartAsync().ConfigureAwait(false);
+        await CarryOutAsync(request).ConfigureAwait(false);
         return Status();
     }
+
+    private Task CarryOutAsync(WorkerRequest request) => request switch
+    {
+        StartMirror start => _disks.Find(start.Disk).MirrorAsync(mirror => mirror.StartAsync(start)),
+        StartRemoteMirror start => _disks.Find(start.Disk).MirrorAsync(mirror => mirror.StartRemoteAsync(start)),
+        SwitchMirror change => _disks.Find(change.Disk).MirrorAsync(mirror => mirror.SwitchAsync(change)),
+        CancelMirror cancel => _disks.Find(cancel.Disk).MirrorAsync(mirror => mirror.CancelAsync(cancel)),
+        LimitMirror limit => _disks.Find(limit.Disk).MirrorAsync(mirror => mirror.LimitAsync(limit)),
+        ForgetMirror forget => _disks.Find(forget.Disk).MirrorAsync(mirror => mirror.ForgetAsync(forget)),
+        LimitDisk limit => _disks.Find(limit.Disk).LimitAsync(limit.Limits),
+        AddPoint add => _disks.Find(add.Disk).TrackAsync(points => points.AddAsync(add)),
+        RemovePoint remove => _disks.Find(remove.Disk).TrackAsync(points => points.RemoveAsync(remove)),
+        RenewLease lease => _disks.ForAllAsync(disk => disk.RenewAsync(lease)),
+        HoldDisks => _disks.ForAllAsync(disk => disk.HoldAsync()),
+        RevokeLease lease => _disks.ForAllAsync(disk => Task.Run(() => disk.Revoke(lease.Reason))),
+        _ => _disks.RetryAsync(CancellationToken.None),
+    };
 
     /// <summary>Closes everything as for a stop, after the long part of it has been done while the guest is still served.</summary>
     private async Task<WorkerStatus> HandleRestartAsync()

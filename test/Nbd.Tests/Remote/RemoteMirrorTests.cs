@@ -49,7 +49,7 @@ public sealed class RemoteMirrorTests
             await using var target = await RemoteDisk.ConnectAsync(options, None);
             using var bitmap = DirtyBitmap.InMemory(Size);
             using var unflushed = UnflushedRanges.InMemory(Size);
-            await using var mirror = new MirrorDisk(source, target, bitmap, TimeProvider.System, MirrorSetup) { Unflushed = unflushed };
+            await using var mirror = new MirrorDisk(source, target, bitmap, TimeProvider.System, MirrorSetup, unflushed);
             var copy = new BackgroundCopy(mirror, new RateLimit(32 << 20, TimeProvider.System), TimeProvider.System);
             using var stop = new CancellationTokenSource();
             var running = copy.RunAsync(stop.Token);

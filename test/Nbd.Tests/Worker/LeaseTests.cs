@@ -47,6 +47,21 @@ public sealed class LeaseTests
         await Assert.ThrowsAsync<StorageException>(async () => await device.ReadAsync(0, new byte[4096], _ct));
     }
 
+    [Theory(Timeout = 60_000)]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_hold_and_a_revocation_outlive_the_worker_though_there_was_no_lease_before(bool revoked)
+    {
+        await using var worker = await WorkerUnderTest.StartAsync(Size, _ct, "disk0.vhdx");
+        Assert.Null((await worker.AskAsync(revoked ? new RevokeLease("host b has it") : new HoldDisks(), _ct)).Problem);
+        worker.KillWorker();
+        await using var device = await worker.ConnectAsync("disk0", _ct);
+        var held = device.WriteAsync(0, new byte[4096], WriteFlags.None, _ct).AsTask();
+        Assert.NotSame(held, await Task.WhenAny(held, Task.Delay(300, _ct)));
+        Assert.Null((await worker.AskAsync(new RenewLease(1, 60_000), _ct)).Problem);
+        await held;
+    }
+
     [Fact(Timeout = 60_000)]
     public async Task A_move_keeps_limits_cache_mode_and_the_need_of_a_lease()
     {

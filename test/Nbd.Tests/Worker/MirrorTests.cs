@@ -66,6 +66,8 @@ public sealed class MirrorTests(ITestOutputHelper output)
             Assert.Null((await worker.AskAsync(new StartMirror("disk0", Job, target, 1 << 20), _ct)).Problem);
         Assert.Equal(ErrorCode.Busy, (await worker.AskAsync(new StartMirror("disk0", Guid.NewGuid(), worker.File("x"), null), _ct)).Problem?.Code);
         Assert.Equal(ErrorCode.WrongState, (await worker.AskAsync(new ForgetMirror("disk0", Job, false), _ct)).Problem?.Code);
+        Assert.Equal(ErrorCode.InvalidRequest, (await worker.AskAsync(new LimitMirror("disk0", Job, 0), _ct)).Problem?.Code);
+        Assert.Equal(1 << 20, worker.Read().Disks[0].Mirror!.BytesPerSecond);
         Assert.Null((await worker.AskAsync(new LimitMirror("disk0", Job, null), _ct)).Problem);
         await worker.WaitForAsync(d => d.Mirror?.State == MirrorState.Verified, _ct);
         for (var i = 0; i < 2; i++)

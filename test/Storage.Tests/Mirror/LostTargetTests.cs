@@ -134,6 +134,6 @@ public sealed class LostTargetTests
     private MirrorDisk Mirror(DirtyBitmap bitmap, UnflushedRanges unflushed, int chunksAtOnce)
     {
         var options = new MirrorOptions { FirstRetryAfter = TimeSpan.FromMilliseconds(1), ChunksAtOnce = chunksAtOnce, SynchronousBelow = 128 << 10 };
-        return new MirrorDisk(_source, _target, bitmap, TimeProvider.System, options) { Unflushed = unflushed };
+        return new MirrorDisk(_source, _target, bitmap, TimeProvider.System, options, unflushed);
     }
 }
