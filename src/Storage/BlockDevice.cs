@@ -83,6 +83,20 @@ public abstract class BlockDevice : IAsyncDisposable
         return length == 0 ? 0 : TryMoveToPipeCore(offset, length, pipe);
     }
 
+    /// <summary>Writes what a pipe holds without taking it through this program's memory, where the device can do that at once.</summary>
+    /// <param name="offset">First byte; a multiple of the sector size.</param>
+    /// <param name="length">Bytes; a multiple of the sector size, all of them in the pipe already.</param>
+    /// <param name="pipe">Descriptor of the end to read from; the caller's, who is the only one to use it.</param>
+    /// <returns>True: written, as by <see cref="WriteAsync"/> without flags. False: nothing has been taken; read the pipe and write.</returns>
+    /// <exception cref="StorageException">The range is invalid, the device is read-only, or it failed; the range is then undefined and a rest
+    /// may be in the pipe.</exception>
+    public bool TryMoveFromPipe(long offset, int length, int pipe)
+    {
+        CheckRange(offset, length, "write");
+        CheckWritable("write");
+        return length == 0 || TryMoveFromPipeCore(offset, length, pipe);
+    }
+
     /// <summary>Makes every write that has completed before this call survive a power cut.</summary>
     /// <param name="cancellationToken">Gives up waiting; nothing is then promised.</param>
     /// <exception cref="StorageException">The device failed; what was written since the last flush may be lost.</exception>
@@ -167,6 +181,10 @@ public abstract class BlockDevice : IAsyncDisposable
     /// <summary>Moves a checked range that is not empty. A device that does not know better moves nothing: whoever looks at, delays or
     /// counts reads must see them all.</summary>
     protected virtual int TryMoveToPipeCore(long offset, int length, int pipe) => 0;
+
+    /// <summary>Writes a checked range that is not empty from a pipe. A device that does not know better takes nothing: whoever looks at,
+    /// delays or counts writes must see them all.</summary>
+    protected virtual bool TryMoveFromPipeCore(long offset, int length, int pipe) => false;
 
     /// <summary>Writes; range, alignment and capability are checked, the buffer is not empty.</summary>
     protected abstract ValueTask WriteCoreAsync(

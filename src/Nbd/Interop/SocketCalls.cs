@@ -14,6 +14,7 @@ internal static partial class SocketCalls
     public const int SetPipeSize = 1031; // F_SETPIPE_SZ
     public const int GetPipeSize = 1032; // F_GETPIPE_SZ
     public const uint SpliceMove = 1; // SPLICE_F_MOVE
+    public const uint SpliceNonBlocking = 2; // SPLICE_F_NONBLOCK
     public const short PollIn = 1;
     public const short PollOut = 4;
     public const int EventFdFlags = 0x80000 | 0x800; // EFD_CLOEXEC | EFD_NONBLOCK

@@ -53,6 +53,29 @@ internal sealed unsafe class Wire : IDisposable
         return (int)received;
     }
 
+    /// <summary>Moves what the peer sends into an empty pipe, waiting for it.</summary>
+    /// <returns>Bytes in the pipe; fewer than asked for when they came in so many pieces that it is full; -1 when the peer is gone.</returns>
+    public int MoveTo(PayloadPipe pipe, int count)
+    {
+        var done = 0;
+        var waited = false;
+        while (done < count)
+        {
+            // Never waits for room in the pipe: nobody but us would make any.
+            var moved = SocketCalls.Splice(
+                _descriptor, null, pipe.In, null, (nuint)(count - done), SocketCalls.SpliceMove | SocketCalls.SpliceNonBlocking);
+            if (moved > 0)
+                done += (int)moved;
+            else if (moved == 0 || (!waited && !CanRetry(SocketCalls.PollIn)))
+                return -1;
+            else if (waited)
+                break;
+            waited = moved < 0;
+        }
+
+        return done;
+    }
+
     /// <summary>Sends all of a range, waiting for the peer to take it.</summary>
     /// <param name="buffer">The memory.</param>
     /// <param name="offset">First byte.</param>
@@ -81,7 +104,7 @@ internal sealed unsafe class Wire : IDisposable
 
     /// <summary>Sends what is in a pipe, waiting for the peer to take it.</summary>
     /// <returns>False when the peer is gone; the pipe may hold a rest then.</returns>
-    public bool Send(ReplyPipe pipe, int count)
+    public bool Send(PayloadPipe pipe, int count)
     {
         while (count > 0)
         {

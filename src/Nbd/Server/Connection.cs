@@ -132,7 +132,7 @@ internal sealed class Connection : IDisposable
         try
         {
             using var reads = ReadLoop.Enter();
-            using var pipe = new ReplyPipe();
+            using var pipe = new PayloadPipe();
             wire.Reads = reads;
             new Transmission(wire, pool, input, output, pipe, session, _abort).Run();
         }

@@ -37,18 +37,33 @@ internal sealed class InputBuffer
 
     /// <summary>Receives once.</summary>
     /// <param name="needed">Bytes the message at the start has in all, or at least; makes room for them.</param>
+    /// <param name="noMore">Leave what comes behind them in the socket.</param>
     /// <returns>False when the peer has hung up.</returns>
-    public bool Receive(int needed)
+    public bool Receive(int needed, bool noMore = false)
     {
         MakeRoom(needed);
 
         // The rest of a large payload is received exactly, so that the buffer runs empty with it and the next one
         // starts at the front again: nothing is ever moved, and the memory in use stays small enough for the cache.
         var missing = needed - Count;
-        var count = missing >= 64 << 10 ? missing : Buffer.Size - _end;
+        var count = noMore || missing >= 64 << 10 ? missing : Buffer.Size - _end;
         var received = _wire.Receive(Buffer, _end, count);
         _end += received;
         return received > 0;
+    }
+
+    /// <summary>Takes what has got into a pipe.</summary>
+    /// <param name="pipe">The pipe.</param>
+    /// <param name="count">Bytes in it.</param>
+    /// <param name="needed">Bytes the message at the start has in all; makes room for them.</param>
+    /// <returns>False when they could not be had.</returns>
+    public bool TakeFrom(PayloadPipe pipe, int count, int needed)
+    {
+        MakeRoom(needed);
+        if (!pipe.Read(Buffer, _end, count))
+            return false;
+        _end += count;
+        return true;
     }
 
     /// <summary>Waits until so many bytes are there.</summary>

@@ -81,7 +81,7 @@ internal sealed class OutputBuffer
     }
 
     /// <summary>Sends what is collected, and data from a pipe behind it.</summary>
-    public void Send(ReplyPipe pipe, int count)
+    public void Send(PayloadPipe pipe, int count)
     {
         SendCollected(more: true);
         if (!IsBroken)

@@ -6,7 +6,7 @@ namespace Godwit.Nbd.Server;
 
 /// <summary>Carries checked requests out on the device and writes or prepares their replies. Used by the connection's thread.</summary>
 internal sealed class RequestServer(
-    Session session, InputBuffer input, OutputBuffer output, ReplyPipe pipe, ReplyWriter replies, PendingRequests pending, CancellationToken abort)
+    Session session, InputBuffer input, OutputBuffer output, PayloadPipe pipe, ReplyWriter replies, PendingRequests pending, CancellationToken abort)
 {
     /// <summary>Data of one chunk. Smaller than the cache, so that what the device has read is sent while it is still hot,
     /// and the client works on one chunk while the next is read.</summary>
@@ -16,7 +16,8 @@ internal sealed class RequestServer(
 
     /// <summary>Starts a request and answers it when the device completes at once.</summary>
     /// <param name="request">A checked request; the payload of a write follows it in the input.</param>
-    public void Serve(in RequestHeader request)
+    /// <param name="moved">Bytes at the start of that payload that are on the device already, and not in the input.</param>
+    public void Serve(in RequestHeader request, int moved)
     {
         if (request.Command == NbdCommand.Read)
         {
@@ -30,7 +31,7 @@ internal sealed class RequestServer(
             return;
         }
 
-        var task = TryStartAsync(request, out var failure);
+        var task = TryStartAsync(request, moved, out var failure);
         if (failure is not null)
             replies.Failure(request.Tag, failure);
         else if (task.IsCompletedSuccessfully)
@@ -75,12 +76,12 @@ internal sealed class RequestServer(
         replies.Success(tag);
     }
 
-    private ValueTask TryStartAsync(in RequestHeader request, out Exception? failure)
+    private ValueTask TryStartAsync(in RequestHeader request, int moved, out Exception? failure)
     {
         failure = null;
         try
         {
-            return StartAsync(request);
+            return StartAsync(request, moved);
         }
         catch (Exception thrown)
         {
@@ -89,15 +90,15 @@ internal sealed class RequestServer(
         }
     }
 
-    private ValueTask StartAsync(in RequestHeader request)
+    private ValueTask StartAsync(in RequestHeader request, int moved)
     {
         var stable = (request.Flags & NbdCommandFlags.ForceUnitAccess) != 0;
         var flags = stable ? WriteFlags.ForceUnitAccess : WriteFlags.None;
         switch (request.Command)
         {
             case NbdCommand.Write:
-                var payload = input.Buffer.Memory.Slice(input.Start + request.HeaderLength, (int)request.Length);
-                return _device.WriteAsync((long)request.Offset, payload, flags, abort);
+                var payload = input.Buffer.Memory.Slice(input.Start + request.HeaderLength, (int)request.Length - moved);
+                return _device.WriteAsync((long)request.Offset + moved, payload, flags, abort);
             case NbdCommand.Flush:
                 return _device.FlushAsync(abort);
             case NbdCommand.Trim:

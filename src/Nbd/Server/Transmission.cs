@@ -10,9 +10,6 @@ namespace Godwit.Nbd.Server;
 /// <remarks>What the device cannot complete at once does not hold up what came after it: see <see cref="PendingRequests"/>.</remarks>
 internal sealed class Transmission
 {
-    /// <summary>A refused payload up to this size is read and thrown away; beyond it the client is cut off.</summary>
-    private const ulong MaxSkipped = 2 * NbdMagic.MaxPayload;
-
     private readonly Wire _wire;
     private readonly InputBuffer _input;
     private readonly OutputBuffer _output;
@@ -20,18 +17,18 @@ internal sealed class Transmission
     private readonly ReplyWriter _replies;
     private readonly PendingRequests _pending;
     private readonly RequestServer _server;
+    private readonly PayloadMover _mover;
     private readonly BufferPool _pool;
+    private readonly RefusedRequest _refused;
+    private readonly PayloadPipe _pipe;
     private readonly int _headerLength;
 
-    private RequestHeader _refused;
-    private NbdError _refusal;
-    private ulong _toSkip;
-
     public Transmission(
-        Wire wire, BufferPool pool, InputBuffer input, OutputBuffer output, ReplyPipe pipe, Session session, CancellationToken abort)
+        Wire wire, BufferPool pool, InputBuffer input, OutputBuffer output, PayloadPipe pipe, Session session, CancellationToken abort)
     {
         _wire = wire;
         _pool = pool;
+        _pipe = pipe;
         _input = input;
         _output = output;
         _session = session;
@@ -39,6 +36,8 @@ internal sealed class Transmission
         _headerLength = RequestHeader.LengthOf(session.ExtendedHeaders);
         _pending = new PendingRequests(wire);
         _server = new RequestServer(session, input, output, pipe, _replies, _pending, abort);
+        _refused = new RefusedRequest(input, _replies, session);
+        _mover = new PayloadMover(wire, pipe, input, session.Export.Device);
     }
 
     private enum Next
@@ -81,9 +80,7 @@ internal sealed class Transmission
         {
             if (_pending.IsFull)
                 return Next.Completion;
-            if (_toSkip > 0 && !Skip())
-                return Next.Input;
-            if (_input.Count < _headerLength)
+            if (!_refused.TryFinish() || _input.Count < _headerLength)
                 return Next.Input;
             if (!RequestHeader.TryParse(_input.Peek(_headerLength), _session.ExtendedHeaders, out var request))
                 throw new DisconnectException("a request does not start with the magic");
@@ -92,44 +89,54 @@ internal sealed class Transmission
             var error = RequestCheck.Check(request, _session);
             if (error != NbdError.None)
             {
-                Refuse(request, error);
+                _refused.Begin(request, error);
                 continue;
             }
 
-            var length = _headerLength + (int)request.PayloadLength;
+            if (_input.Count == _headerLength && _pending.Count == 0 && _mover.Takes(request))
+            {
+                if (!TryMove(request))
+                    return Next.End;
+                continue;
+            }
+
+            var length = _headerLength + (int)request.PayloadLength - _mover.Moved;
             if (_input.Count < length)
             {
                 needed = length;
                 return Next.Input;
             }
 
-            _server.Serve(request);
+            _server.Serve(request, _mover.Moved);
             _input.Consume(length);
+            _mover.Finish(request);
         }
     }
 
-    /// <summary>Answers a refused request, after its payload if it has one.</summary>
-    private void Refuse(in RequestHeader request, NbdError error)
+    /// <summary>Takes the payload of a large write to the device without taking it into memory. What does not go so stays at the start of the
+    /// input, as a request of which a part is done.</summary>
+    /// <returns>False when the peer is gone.</returns>
+    private bool TryMove(in RequestHeader request)
     {
-        if (request.PayloadLength > MaxSkipped)
-            throw new DisconnectException($"a payload of {request.PayloadLength} bytes, the limit is {NbdMagic.MaxPayload}");
-        _input.Consume(_headerLength);
-        (_refused, _refusal, _toSkip) = (request, error, request.PayloadLength);
-        if (_toSkip == 0)
-            AnswerRefused();
-    }
+        _output.Flush();
+        try
+        {
+            if (!_mover.TryMove(request))
+                return false;
+            if (_mover.Moved < (int)request.Length)
+                return true;
+            _replies.Success(request.Tag);
+            _input.Consume(_headerLength);
+        }
+        catch (Exception failure)
+        {
+            _pipe.Empty();
+            _refused.Begin(request, failure, request.Length - (uint)_mover.Taken);
+        }
 
-    private bool Skip()
-    {
-        var count = (int)Math.Min(_toSkip, (ulong)_input.Count);
-        _input.Consume(count);
-        _toSkip -= (uint)count;
-        if (_toSkip == 0)
-            AnswerRefused();
-        return _toSkip == 0;
+        _mover.Finish(request);
+        return true;
     }
-
-    private void AnswerRefused() => _replies.Error(_refused.Tag, _refusal, Refusals.Reason(_refused, _refusal, _session));
 
     private bool ReceiveMore(int needed)
     {
@@ -142,7 +149,7 @@ internal sealed class Transmission
                 break;
         }
 
-        return _input.Receive(needed);
+        return _input.Receive(needed, noMore: _mover.ExpectsPayload);
     }
 
     private void WaitForCompletion()

@@ -120,6 +120,21 @@ public sealed class FencedDisk : DelegatingBlockDevice
     }
 
     /// <inheritdoc/>
+    protected override bool TryMoveFromPipeCore(long offset, int length, int pipe)
+    {
+        if (!TryEnter())
+            return false;
+        try
+        {
+            return Inner.TryMoveFromPipe(offset, length, pipe);
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    /// <inheritdoc/>
     protected override ValueTask ReadCoreAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken) =>
         PassAsync(DiskRequest.Read(offset, buffer), cancellationToken);
 

@@ -27,6 +27,27 @@ public sealed class MeteredDisk(BlockDevice inner, DiskCounters counters) : Dele
     }
 
     /// <inheritdoc/>
+    protected override bool TryMoveFromPipeCore(long offset, int length, int pipe)
+    {
+        var started = Stopwatch.GetTimestamp();
+        bool moved;
+        try
+        {
+            moved = Inner.TryMoveFromPipe(offset, length, pipe);
+        }
+        catch
+        {
+            counters.Add(DiskOperation.Write, length, started, failed: true);
+            throw;
+        }
+
+        // Otherwise it is written next, and counted there.
+        if (moved)
+            counters.Add(DiskOperation.Write, length, started, failed: false);
+        return moved;
+    }
+
+    /// <inheritdoc/>
     protected override ValueTask WriteCoreAsync(
         long offset, ReadOnlyMemory<byte> buffer, WriteFlags flags, CancellationToken cancellationToken) =>
         PassAsync(DiskRequest.Write(offset, buffer, flags), DiskOperation.Write, cancellationToken);

@@ -45,6 +45,9 @@ public sealed class ThrottledDisk(BlockDevice inner, TimeProvider time) : Delega
     protected override int TryMoveToPipeCore(long offset, int length, int pipe) => IsFree ? Inner.TryMoveToPipe(offset, length, pipe) : 0;
 
     /// <inheritdoc/>
+    protected override bool TryMoveFromPipeCore(long offset, int length, int pipe) => IsFree && Inner.TryMoveFromPipe(offset, length, pipe);
+
+    /// <inheritdoc/>
     protected override ValueTask WriteCoreAsync(
         long offset, ReadOnlyMemory<byte> buffer, WriteFlags flags, CancellationToken cancellationToken) => IsFree
         ? Inner.WriteAsync(offset, buffer, flags, cancellationToken)

@@ -122,6 +122,26 @@ internal sealed unsafe class FileDescriptor : IDisposable
         return done;
     }
 
+    /// <summary>Writes what a pipe holds; false, with nothing taken, where the file system cannot.</summary>
+    public bool TryMoveFromPipe(long offset, int length, int pipe)
+    {
+        var done = 0;
+        while (done < length)
+        {
+            var moved = LibC.Splice(pipe, null, _handle, &offset, (nuint)(length - done), 0);
+            if (moved > 0)
+                done += (int)moved;
+            else if (moved == 0)
+                throw Errno.ToException(Errno.Io, Path, "write", offset);
+            else if (done == 0 && Errno.MeansUnsupported(Marshal.GetLastPInvokeError()))
+                return false;
+            else if (!Interrupted())
+                throw Errno.Last(Path, "write", offset);
+        }
+
+        return true;
+    }
+
     /// <summary>Hands what the page cache has of a range to the device, and drops it there.</summary>
     public void WriteOut(long offset, long length)
     {

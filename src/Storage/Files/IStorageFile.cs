@@ -46,4 +46,8 @@ public interface IStorageFile : IAsyncDisposable
     /// <summary>Moves bytes into a pipe without copying them; see <see cref="BlockDevice.TryMoveToPipe"/>.</summary>
     /// <returns>Bytes moved; fewer than asked for where that cannot be done at once.</returns>
     int TryMoveToPipe(long offset, int length, int pipe) => 0;
+
+    /// <summary>Writes bytes of a pipe inside the file without copying them first; see <see cref="BlockDevice.TryMoveFromPipe"/>.</summary>
+    /// <returns>False where that cannot be done at once; nothing has been taken then.</returns>
+    bool TryMoveFromPipe(long offset, int length, int pipe) => false;
 }

@@ -13,6 +13,7 @@ public sealed partial class LocalFile
 
     // A file system in memory has everything and cannot be asked for what it has.
     private bool _neverWaits;
+    private bool _askedWhetherWaits;
 
     private readonly KnownRun _data = new();
     private readonly Action<long, long, CancellationToken> _punch;

@@ -90,6 +90,10 @@ internal static unsafe partial class LibC
     [LibraryImport(Library, EntryPoint = "splice", SetLastError = true)]
     public static partial nint Splice(FileHandle from, long* offset, int to, long* none, nuint length, uint flags);
 
+    /// <summary>The same the other way.</summary>
+    [LibraryImport(Library, EntryPoint = "splice", SetLastError = true)]
+    public static partial nint Splice(int from, long* none, FileHandle to, long* offset, nuint length, uint flags);
+
     /// <summary>cachestat (Linux 6.5): how many pages of a range are in the page cache.</summary>
     [LibraryImport(Library, EntryPoint = "syscall", SetLastError = true)]
     public static partial nint CacheStatus(nint number, FileHandle file, CacheRange* range, CacheCounts* counts, uint flags);

@@ -48,8 +48,8 @@ public sealed partial class RangeLock
         Waiter waiter;
         lock (_gate)
         {
-            if (!OverlapsHolder(offset, offset + length) && !OverlapsWaiter(offset, offset + length, before: null))
-                return new ValueTask<Holder>(Take(offset, offset + length));
+            if (TryAcquire(offset, length, out var holder))
+                return new ValueTask<Holder>(holder);
             waiter = new Waiter(this, offset, offset + length);
             _waiters.AddLast(waiter.Node);
         }
@@ -57,6 +57,20 @@ public sealed partial class RangeLock
         // Registered outside the gate: an already cancelled token calls back at once and wants the gate itself.
         waiter.CancelBy(cancellationToken);
         return new ValueTask<Holder>(waiter.Task);
+    }
+
+    /// <summary>Takes a range if nobody has any of it or waits for it.</summary>
+    /// <param name="offset">First byte; not negative.</param>
+    /// <param name="length">Bytes; above zero, and not past 2^63-1 with the offset.</param>
+    /// <param name="holder">Dispose it exactly once, when this returned true.</param>
+    public bool TryAcquire(long offset, long length, out Holder holder)
+    {
+        lock (_gate)
+        {
+            var isFree = !OverlapsHolder(offset, offset + length) && !OverlapsWaiter(offset, offset + length, before: null);
+            holder = isFree ? Take(offset, offset + length) : default;
+            return isFree;
+        }
     }
 
     private void Release(int index, int ticket)

@@ -119,6 +119,23 @@ public sealed class SwitchableDisk : BlockDevice
     }
 
     /// <inheritdoc/>
+    protected override bool TryMoveFromPipeCore(long offset, int length, int pipe)
+    {
+        if (!_gate.TryEnterNow())
+            return false;
+        try
+        {
+            // If it is not moved it is written next: a mark too early is no mark too many.
+            _changes?.Mark(offset, length);
+            return _current.TryMoveFromPipe(offset, length, pipe);
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    /// <inheritdoc/>
     protected override ValueTask WriteCoreAsync(
         long offset, ReadOnlyMemory<byte> buffer, WriteFlags flags, CancellationToken cancellationToken) =>
         PassAsync(DiskRequest.Write(offset, buffer, flags), cancellationToken);

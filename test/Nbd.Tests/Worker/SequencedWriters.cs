@@ -12,7 +12,6 @@ namespace Godwit.Nbd.Tests.Worker;
 /// </summary>
 internal sealed class SequencedWriters : IAsyncDisposable
 {
-    private const int RecordBytes = 4096;
     private readonly string _socket;
     private readonly string _export;
     private readonly Random[] _random;
@@ -23,16 +22,17 @@ internal sealed class SequencedWriters : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly Task[] _tasks;
     private readonly TimeSpan _pause;
+    private readonly int _recordBytes;
     private long _sequence;
     private int _refused;
     private int _errors;
 
-    private SequencedWriters(string socket, string export, long length, int writers, int seed, TimeSpan pause)
+    private SequencedWriters(string socket, string export, long length, int writers, int seed, TimeSpan pause, int recordBytes)
     {
-        (_socket, _export, _pause) = (socket, export, pause);
+        (_socket, _export, _pause, _recordBytes) = (socket, export, pause, recordBytes);
         _random = [.. Enumerable.Range(0, writers).Select(i => new Random(seed + i))];
-        _acknowledged = new long[length / RecordBytes];
-        _sent = new long[length / RecordBytes];
+        _acknowledged = new long[length / _recordBytes];
+        _sent = new long[length / _recordBytes];
         _writes = new long[writers];
         _longest = new long[writers];
         _tasks = [.. Enumerable.Range(0, writers).Select(i => Task.Run(() => RunAsync(i)))];
@@ -48,8 +48,8 @@ internal sealed class SequencedWriters : IAsyncDisposable
     public int Errors => Volatile.Read(ref _errors);
 
     public static SequencedWriters Start(
-        string socket, string export, long length, int writers, int seed, TimeSpan pause = default) =>
-        new(socket, export, length, writers, seed, pause);
+        string socket, string export, long length, int writers, int seed, TimeSpan pause = default, int recordBytes = 4096) =>
+        new(socket, export, length, writers, seed, pause, recordBytes);
 
     /// <summary>Runs something that hurts the server, then waits until every writer has been answered again.</summary>
     /// <returns>The longest any of them waited for one answer meanwhile.</returns>
@@ -76,13 +76,13 @@ internal sealed class SequencedWriters : IAsyncDisposable
     public void Check(string rawImage)
     {
         using var file = File.OpenHandle(rawImage);
-        var record = new byte[RecordBytes];
+        var record = new byte[_recordBytes];
         List<string> lost = [];
         for (var slot = 0; slot < _acknowledged.Length; slot++)
         {
             if (_acknowledged[slot] == 0)
                 continue;
-            Assert.Equal(RecordBytes, RandomAccess.Read(file, record, (long)slot * RecordBytes));
+            Assert.Equal(_recordBytes, RandomAccess.Read(file, record, (long)slot * _recordBytes));
             var found = BinaryPrimitives.ReadInt64LittleEndian(record);
             if (found < _acknowledged[slot] || found > _sent[slot] || !record.AsSpan().SequenceEqual(Record(slot, found)))
                 lost.Add($"slot {slot}: acknowledged {_acknowledged[slot]}, found {found}");
@@ -124,7 +124,7 @@ internal sealed class SequencedWriters : IAsyncDisposable
             try
             {
                 device ??= await NbdDevice.ConnectAsync(new UnixDomainSocketEndPoint(_socket), _export, _stop.Token);
-                await device.WriteAsync((long)slot * RecordBytes, record, WriteFlags.None, CancellationToken.None);
+                await device.WriteAsync((long)slot * _recordBytes, record, WriteFlags.None, CancellationToken.None);
                 return device;
             }
             catch (Exception e) when (e is StorageException or OperationCanceledException or SocketException)
@@ -143,9 +143,9 @@ internal sealed class SequencedWriters : IAsyncDisposable
         return null;
     }
 
-    private static byte[] Record(int slot, long number)
+    private byte[] Record(int slot, long number)
     {
-        var record = new byte[RecordBytes];
+        var record = new byte[_recordBytes];
         BinaryPrimitives.WriteInt64LittleEndian(record, number);
         BinaryPrimitives.WriteInt64LittleEndian(record.AsSpan(8), slot);
         new Random((int)(number * 31) ^ slot).NextBytes(record.AsSpan(16));

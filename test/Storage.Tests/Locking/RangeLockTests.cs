@@ -55,6 +55,21 @@ public sealed class RangeLockTests
     }
 
     [Fact(Timeout = 10_000)]
+    public async Task Who_does_not_want_to_wait_gets_only_what_nobody_has_and_nobody_waits_for()
+    {
+        Assert.True(_lock.TryAcquire(0, 10, out var holder));
+        Assert.False(_lock.TryAcquire(9, 1, out _));
+        var waiting = _lock.AcquireAsync(5, 10, CancellationToken.None).AsTask();
+        Assert.False(_lock.TryAcquire(14, 1, out _));
+        Assert.True(_lock.TryAcquire(15, 1, out var behind));
+        behind.Dispose();
+        holder.Dispose();
+        (await waiting).Dispose();
+        Assert.True(_lock.TryAcquire(0, 20, out _));
+        Assert.False(_lock.AcquireAsync(0, 1, CancellationToken.None).IsCompleted);
+    }
+
+    [Fact(Timeout = 10_000)]
     public async Task An_empty_range_is_granted_inside_a_held_one()
     {
         using var holder = await _lock.AcquireAsync(0, 10, CancellationToken.None);

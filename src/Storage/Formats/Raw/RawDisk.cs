@@ -80,6 +80,9 @@ public sealed class RawDisk : BlockDevice, IPunchableDisk
     protected override int TryMoveToPipeCore(long offset, int length, int pipe) => _file.TryMoveToPipe(offset, length, pipe);
 
     /// <inheritdoc/>
+    protected override bool TryMoveFromPipeCore(long offset, int length, int pipe) => _file.TryMoveFromPipe(offset, length, pipe);
+
+    /// <inheritdoc/>
     protected override ValueTask WriteCoreAsync(
         long offset, ReadOnlyMemory<byte> buffer, WriteFlags flags, CancellationToken cancellationToken)
     {

@@ -27,6 +27,26 @@ public sealed partial class VhdDisk
             : OverwriteLaterAsync(acquiring, block, inBlock, buffer, cancellationToken);
     }
 
+    /// <inheritdoc/>
+    protected override bool TryMoveFromPipeCore(long offset, int length, int pipe)
+    {
+        if (_table is null)
+            return _file.TryMoveFromPipe(offset, length, pipe);
+        var blocks = _blocks!;
+        var block = blocks.BlockAt(offset);
+        var inBlock = offset - blocks.StartOf(block);
+        if (inBlock + length > blocks.Size || !_session.IsReady || !_locks.TryAcquire(offset, length, out var holder))
+            return false;
+        using (holder)
+        {
+            var place = _table[block];
+            if (place < 0 || !_bitmaps!.Covers(block, inBlock, length) || !_file.TryMoveFromPipe(blocks.DataAt(place, inBlock), length, pipe))
+                return false;
+            _session.Changed();
+            return true;
+        }
+    }
+
     private ValueTask WriteFixedAsync(long offset, ReadOnlyMemory<byte> buffer, WriteFlags flags, CancellationToken cancellationToken)
     {
         var written = _file.WriteAsync(offset, buffer, cancellationToken);

@@ -18,6 +18,20 @@ public sealed partial class VhdxDisk
             : OverwriteLaterAsync(acquiring, offset, buffer, cancellationToken);
     }
 
+    /// <inheritdoc/>
+    protected override bool TryMoveFromPipeCore(long offset, int length, int pipe)
+    {
+        if (!_session.IsReady || !_locks.TryAcquire(offset, length, out var holder))
+            return false;
+        using (holder)
+        {
+            if (!TryFindPlace(offset, length, out var place) || !_file.TryMoveFromPipe(place, length, pipe))
+                return false;
+            _session.Changed();
+            return true;
+        }
+    }
+
     /// <summary>Where in the file a range of one block is when all its sectors are the file's own, without waiting.</summary>
     private bool TryFindPlace(long offset, int length, out long place)
     {

@@ -1,8 +1,8 @@
 namespace Godwit.Nbd.Interop;
 
-/// <summary>A pipe through which the data of large reads goes from a file to the socket without a copy. Used by one thread.</summary>
+/// <summary>A pipe through which large payloads go between a file and the socket without a copy. Used by one thread; empty between two of them.</summary>
 /// <remarks>Opened when it is first needed: most connections of a worker that is idle never read much at once.</remarks>
-internal sealed unsafe class ReplyPipe : IDisposable
+internal sealed unsafe class PayloadPipe : IDisposable
 {
     // Twice what is moved at once: a range that does not begin at a page takes a page more.
     private const int WantedSize = 2 * MaxMoved;
@@ -19,14 +19,30 @@ internal sealed unsafe class ReplyPipe : IDisposable
     private int _room;
     private bool _failed;
 
-    /// <summary>The end a device writes to.</summary>
+    /// <summary>The end that is filled: by a device, or from the socket.</summary>
     public int In => _in;
 
-    /// <summary>The end the socket is filled from.</summary>
+    /// <summary>The other end.</summary>
     public int Out => _out;
 
     /// <summary>Whether a range may be moved through it.</summary>
     public bool Takes(int length) => length is >= MinMoved and <= MaxMoved && (_in >= 0 || TryOpen()) && length <= _room;
+
+    /// <summary>Takes bytes that are in it into memory.</summary>
+    /// <returns>False when they could not be had.</returns>
+    public bool Read(PinnedBuffer buffer, int offset, int count)
+    {
+        while (count > 0)
+        {
+            var read = SocketCalls.Read(_out, buffer.At(offset), (nuint)count);
+            if (read <= 0)
+                return false;
+            offset += (int)read;
+            count -= (int)read;
+        }
+
+        return true;
+    }
 
     /// <summary>Throws away what is in it.</summary>
     public void Empty()
