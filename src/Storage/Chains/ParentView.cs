@@ -4,20 +4,33 @@ namespace Godwit.Storage.Chains;
 
 /// <summary>A parent as its child sees it: in the child's sectors, as long as any child may be, for reading only.</summary>
 /// <remarks>Behind the parent's end everything reads as zeroes: a child may be larger. Requests that are not whole sectors of
-/// the parent go through a buffer of their own; all others go straight through and allocate nothing. Owns the parent.</remarks>
+/// the parent go through a buffer of their own; all others go straight through and allocate nothing, to the layer that has the bytes
+/// (<see cref="LayerMemo"/>). Owns the parent.</remarks>
 internal sealed class ParentView : BlockDevice
 {
     // The largest disk either format can describe, so that a child that grows needs no other view.
     private const long Room = 64L << 40;
 
     private readonly BlockDevice _parent;
+    private bool _isBeneathAnother;
+    private bool _hasLooked;
+    private LayerMemo? _memo;
 
     /// <summary>Creates the view.</summary>
     /// <param name="parent">The parent; owned from now on.</param>
     /// <param name="sectorSize">Logical sector size of the child, in bytes.</param>
     public ParentView(BlockDevice parent, int sectorSize)
-        : base(Room, parent.Capabilities with { SectorSize = sectorSize, ReadOnly = true, Trim = TrimResult.Ignored, CanResize = false }) =>
+        : base(Room, parent.Capabilities with { SectorSize = sectorSize, ReadOnly = true, Trim = TrimResult.Ignored, CanResize = false })
+    {
         _parent = parent;
+
+        // One for the whole chain is enough: the one reads come to first.
+        if (parent is ILayer { Beneath: { } lower })
+            lower._isBeneathAnother = true;
+    }
+
+    /// <summary>The parent; stays this view's.</summary>
+    internal BlockDevice Parent => _parent;
 
     /// <inheritdoc/>
     public override string? Path => _parent.Path;
@@ -39,14 +52,14 @@ internal sealed class ParentView : BlockDevice
         if (inside == 0)
             return ValueTask.CompletedTask;
         return ((offset | (long)inside) & (ParentSector - 1)) == 0
-            ? _parent.ReadAsync(offset, buffer[..inside], cancellationToken)
+            ? Find(offset, inside).ReadAsync(offset, buffer[..inside], cancellationToken)
             : ReadThroughBufferAsync(offset, buffer[..inside], cancellationToken);
     }
 
     /// <inheritdoc/>
     protected override int TryMoveToPipeCore(long offset, int length, int pipe) =>
         offset + length <= _parent.Length && ((offset | (long)length) & (ParentSector - 1)) == 0
-            ? _parent.TryMoveToPipe(offset, length, pipe)
+            ? Find(offset, length).TryMoveToPipe(offset, length, pipe)
             : 0;
 
     /// <inheritdoc/>
@@ -79,6 +92,20 @@ internal sealed class ParentView : BlockDevice
     /// <inheritdoc/>
     protected override ValueTask WriteZeroesCoreAsync(
         long offset, long length, WriteFlags flags, CancellationToken cancellationToken) => throw Impossible();
+
+    /// <summary>The layer to read whole sectors of the parent from.</summary>
+    private BlockDevice Find(long offset, int length)
+    {
+        if (_isBeneathAnother)
+            return _parent;
+        if (!Volatile.Read(ref _hasLooked))
+        {
+            _memo = LayerMemo.TryCreate(_parent);
+            Volatile.Write(ref _hasLooked, true);
+        }
+
+        return _memo?.Find(offset, length) ?? _parent;
+    }
 
     private static InvalidOperationException Impossible() => new("the waist lets no change of a read-only device through");
 

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Godwit.Storage.Chains;
 
 namespace Godwit.Storage.Formats.Vhd;
 
@@ -58,6 +59,8 @@ public sealed partial class VhdDisk
         buffer.Span.Clear();
         return ValueTask.CompletedTask;
     }
+
+    bool? ILayer.HasNothing(long offset, int length) => _table is not null && _table[_blocks!.BlockAt(offset)] < 0;
 
     /// <summary>Whether bytes just read were the block's own: a place gets a new owner only after the count has gone up.</summary>
     private bool IsStillOwner(long unmaps)

@@ -10,7 +10,7 @@ namespace Godwit.Storage.Formats.Vhd;
 /// without a place takes it for the whole block. A fixed disk needs no lock: the file orders overlapping requests.</para>
 /// <para>The order of writes and the reasons are in docs/design/vhd.md. Format: VHD specification 1.0.</para>
 /// </remarks>
-public sealed partial class VhdDisk : BlockDevice
+public sealed partial class VhdDisk : BlockDevice, ILayer
 {
     private readonly IStorageFile _file;
     private readonly VhdSession _session;
@@ -59,6 +59,10 @@ public sealed partial class VhdDisk : BlockDevice
 
     /// <summary>Bytes per block; null for a fixed disk.</summary>
     public int? BlockSize => _blocks?.Size;
+
+    int ILayer.BlockLength => BlockSize ?? 0;
+
+    ParentView? ILayer.Beneath => _parent;
 
     /// <summary>Every byte has its place in the file.</summary>
     public bool IsFixed => _table is null;

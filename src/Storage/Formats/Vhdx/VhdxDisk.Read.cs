@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Godwit.Storage.Chains;
 
 namespace Godwit.Storage.Formats.Vhdx;
 
@@ -56,6 +57,9 @@ public sealed partial class VhdxDisk
         var moved = _file.TryMoveToPipe(entry.Offset + inBlock, length, pipe);
         return IsStillOwner(unmaps) ? moved : Math.Min(moved, length - 1);
     }
+
+    bool? ILayer.HasNothing(long offset, int length) =>
+        _table.TryGet(Geometry.BlockAt(offset), out var entry) ? entry.State != BlockState.PartiallyPresent && SourceOf(entry) == Source.Parent : null;
 
     /// <summary>Whether bytes just read were the block's own: a place gets a new owner only after the count has gone up.</summary>
     private bool IsStillOwner(long unmaps)

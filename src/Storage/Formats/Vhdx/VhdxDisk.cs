@@ -10,7 +10,7 @@ namespace Godwit.Storage.Formats.Vhdx;
 /// place takes it for the whole block, so that a second write there waits for the first one's log entry.</para>
 /// <para>The order of writes and the reasons are in docs/design/vhdx.md. Format: [MS-VHDX].</para>
 /// </remarks>
-public sealed partial class VhdxDisk : BlockDevice
+public sealed partial class VhdxDisk : BlockDevice, ILayer
 {
     private readonly IStorageFile _file;
     private readonly VhdxMetadata _metadata;
@@ -57,6 +57,10 @@ public sealed partial class VhdxDisk : BlockDevice
 
     /// <summary>Bytes per block.</summary>
     public int BlockSize => _metadata.BlockSize;
+
+    int ILayer.BlockLength => BlockSize;
+
+    ParentView? ILayer.Beneath => _parent;
 
     /// <summary>Every block keeps its place in the file.</summary>
     public bool IsFixed => _metadata.IsFixed;
