@@ -212,10 +212,10 @@ public sealed class MovedWriteTests : IDisposable
         await client.WriteAsync(0, new byte[1 << 20], WriteFlags.None, None);
         Task? write = null;
         await disk.ReplaceAsync(
-            async (_, _) =>
+            async (_, token) =>
             {
                 write = client.WriteAsync(0, content, WriteFlags.None, None).AsTask();
-                await Task.Delay(100);
+                await Task.Delay(100, token);
                 Assert.False(write.IsCompleted);
                 return next;
             },
