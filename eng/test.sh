@@ -45,8 +45,13 @@ count_results() {
          END { printf "%d passed, %d failed%s\n", passed, failed, skipped ? ", " skipped " skipped" : ""; exit failed > 0 }' "$1"
 }
 
-# soak_kills N: longer than any test may be, so not part of them.
+# soak_kills N: longer than any test may be, so not part of them; in rounds of 200, each with a seed of its own.
 soak_kills() {
-    GODWIT_PROGRAMS="$PWD/out/bin" GODWIT_KILLS=$1 artifacts/bin/Nbd.Tests/release/Godwit.Nbd.Tests \
-        -noLogo -noColor -showLiveOutput -method '*Killing_the_worker_loses_no*'
+    local left=$1 seed=20260501 round
+    while [ "$left" -gt 0 ]; do
+        round=$((left < 200 ? left : 200))
+        GODWIT_PROGRAMS="$PWD/out/bin" GODWIT_KILLS=$round GODWIT_SEED=$seed artifacts/bin/Nbd.Tests/release/Godwit.Nbd.Tests \
+            -noLogo -noColor -showLiveOutput -method '*Killing_the_worker_loses_no_acknowledged_write_and_costs*' | grep -E 'kills,|FAIL|Total:'
+        left=$((left - round)) seed=$((seed + 1))
+    done
 }

@@ -9,16 +9,15 @@ public sealed class KillTests(ITestOutputHelper output)
     private const long Size = 256 << 20;
     private readonly CancellationToken _ct = TestContext.Current.CancellationToken;
 
-    /// <summary>GODWIT_KILLS makes it a soak test.</summary>
-    private static int Kills =>
-        int.TryParse(Environment.GetEnvironmentVariable("GODWIT_KILLS"), CultureInfo.InvariantCulture, out var kills) ? kills : 50;
+    /// <summary>GODWIT_KILLS and GODWIT_SEED make it a soak test.</summary>
+    private static int Kills => Number("GODWIT_KILLS", 50);
 
     [Theory(Timeout = 600_000)]
     [InlineData("disk0.vhdx", 4096, 1)]
     [InlineData("disk0.vhdx", 128 << 10, 5)]
     public async Task Killing_the_worker_loses_no_acknowledged_write_and_costs_only_a_short_stall(string disk, int bytes, int part)
     {
-        const int seed = 20260501;
+        var seed = Number("GODWIT_SEED", 20260501);
         var random = new Random(seed);
         var kills = Kills / part;
         await using var worker = await WorkerUnderTest.StartAsync(Size, _ct, disk);
@@ -49,6 +48,9 @@ public sealed class KillTests(ITestOutputHelper output)
             CultureInfo.InvariantCulture,
             $"{kills} kills, {bytes} bytes a write, {writers.Acknowledged} acknowledged writes, 0 lost; stall median {stalls[stalls.Count / 2]:F0} ms, p99 {stalls[(int)(stalls.Count * 0.99)]:F0} ms; death seen to serving median {starts[starts.Count / 2]:F0} ms, worst {starts[^1]:F0} ms (seed {seed}, {WorkerUnderTest.Program})"));
     }
+
+    private static int Number(string variable, int usual) =>
+        int.TryParse(Environment.GetEnvironmentVariable(variable), CultureInfo.InvariantCulture, out var number) ? number : usual;
 
     /// <summary>From the supervisor seeing a death to the next worker serving, in milliseconds, sorted.</summary>
     private static List<double> StartTimes(string log)
