@@ -1,46 +1,35 @@
+using System.ComponentModel;
+using System.Diagnostics;
+using System.Globalization;
 using System.Text;
 
 namespace Godwit.Fuzz.Engine;
 
 /// <summary>Keeps the input that is being executed in a file, so that it is there when the program dies of it.</summary>
-/// <remarks>One write into the page cache for each execution, which outlives the process. The file is locked while its program lives, and gone when
-/// that has ended by itself; one that is there and not locked is what a program has left that died.</remarks>
+/// <remarks>One write into the page cache for each execution, which outlives the process. The file bears the process's number and goes when the run
+/// has ended by itself; one of a process that is not there any more is what somebody has left who died.</remarks>
 internal sealed class RunningInput : IDisposable
 {
-    private const int MostAtOnce = 64;
     private readonly FileStream _file;
     private int _length;
 
-    private RunningInput(FileStream file) => _file = file;
-
-    /// <summary>Where it is.</summary>
-    public string Path => _file.Name;
+    private RunningInput(string path) =>
+        _file = new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
 
     /// <summary>Opens a file of its own, and saves what programs that died have left.</summary>
     /// <param name="findings">Where it is, and where what was left goes.</param>
     /// <param name="report">Is told of what was left.</param>
     public static RunningInput Open(FindingFolder findings, Action<string> report)
     {
+        var start = $"running-{findings.Target}-";
         Directory.CreateDirectory(findings.Path);
-        RunningInput? own = null;
-        for (var number = 0; number < MostAtOnce; number++)
+        foreach (var file in Directory.GetFiles(findings.Path, start + "*.txt"))
         {
-            var path = System.IO.Path.Combine(findings.Path, $"running-{findings.Target}-{number}.txt");
-            if ((own is not null && !File.Exists(path)) || TryLock(path) is not { } file)
-                continue;
-            if (file.Length > 0)
+            if (int.TryParse(Path.GetFileNameWithoutExtension(file)[start.Length..], CultureInfo.InvariantCulture, out var number) && !IsOfSomebodyAlive(file, number))
                 Rescue(file, findings, report);
-            if (own is null)
-            {
-                own = new RunningInput(file);
-                continue;
-            }
-
-            File.Delete(path);
-            file.Dispose();
         }
 
-        return own ?? throw new IOException($"{MostAtOnce} programs fuzz {findings.Target} with findings in {findings.Path}");
+        return new RunningInput(Path.Combine(findings.Path, $"{start}{Environment.ProcessId}.txt"));
     }
 
     /// <summary>An execution begins.</summary>
@@ -54,28 +43,35 @@ internal sealed class RunningInput : IDisposable
     }
 
     /// <summary>The run has ended by itself.</summary>
-    public void Remove() => File.Delete(Path);
+    public void Remove() => File.Delete(_file.Name);
 
     public void Dispose() => _file.Dispose();
 
-    private static FileStream? TryLock(string path)
+    private static bool IsOfSomebodyAlive(string file, int number)
     {
+        if (number == Environment.ProcessId)
+            return false;
         try
         {
-            return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 0);
+            // Numbers are given out again: whoever started after the last execution is somebody else.
+            using var process = Process.GetProcessById(number);
+            return process.StartTime.ToUniversalTime() <= File.GetLastWriteTimeUtc(file);
         }
-        catch (IOException)
+        catch (Exception gone) when (gone is ArgumentException or InvalidOperationException or Win32Exception)
         {
-            return null;
+            return false;
         }
     }
 
-    private static void Rescue(FileStream file, FindingFolder findings, Action<string> report)
+    private static void Rescue(string file, FindingFolder findings, Action<string> report)
     {
-        var bytes = new byte[file.Length];
-        file.ReadExactly(bytes);
-        var path = findings.Save(FuzzInput.Parse(Encoding.ASCII.GetString(bytes)), "the program ended in this execution");
-        file.SetLength(0);
-        report($"an earlier run ended in the middle of an execution, killed or by its input: {path}");
+        var text = File.ReadAllText(file);
+        if (text.Length > 0)
+        {
+            var path = findings.Save(FuzzInput.Parse(text), "the program ended in this execution");
+            report($"an earlier run ended in the middle of an execution, killed or by its input: {path}");
+        }
+
+        File.Delete(file);
     }
 }

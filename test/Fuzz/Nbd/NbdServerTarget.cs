@@ -43,14 +43,28 @@ internal sealed class NbdServerTarget : FuzzTarget
         var session = await file.ReadBytesAsync(0, (int)Math.Min(file.Length, MaxSession));
         _server.Renew();
         var before = GC.GetTotalAllocatedBytes();
-        var outcome = await _server.PlayAsync(session, Patience);
+        var outcome = await PlayAsync(_server, session);
         var allocated = GC.GetTotalAllocatedBytes() - before;
         if (allocated > MaxAllocation && !SharesProcess)
             throw new FuzzFinding($"a session took {allocated >> 20} MiB of memory");
         foreach (var problem in _server.TakeProblems())
             signals.Note(Signals.ShapeOf(problem));
-        SessionCheck.Judge(session, outcome, _server, signals);
+        SessionCheck.Judge(session, outcome, signals);
         if (++_sessions % WitnessEvery == 0)
             await _server.WitnessAsync(Patience);
+    }
+
+    private async ValueTask<SessionOutcome> PlayAsync(ServerUnderFuzz server, byte[] session)
+    {
+        try
+        {
+            return await server.PlayAsync(session, Patience);
+        }
+        catch (FuzzFinding)
+        {
+            // What is stuck in it would be found again in every session to come.
+            _server = null;
+            throw;
+        }
     }
 }

@@ -21,6 +21,8 @@ internal sealed class ServerUnderFuzz
 
     public ServerUnderFuzz()
     {
+        // Both ends of a session wait in threads of the pool, and a device that is slow needs one more; new ones come slowly otherwise.
+        ThreadPool.SetMinThreads(16, 16);
         EndPoint = new UnixDomainSocketEndPoint(_folder.File("s"));
         var listener = NewSocket();
         listener.Bind(EndPoint);
@@ -65,7 +67,7 @@ internal sealed class ServerUnderFuzz
         var outcome = play.Run();
         await UntilAloneAsync(patience);
         Disk.Journal.Temper = Other.Temper = DeviceTemper.Plain;
-        return outcome;
+        return outcome with { OnDisk = Disk.Journal.Take(), OnOther = Other.Take() };
     }
 
     /// <summary>Waits until the server has let go of every client.</summary>
@@ -77,7 +79,7 @@ internal sealed class ServerUnderFuzz
             if (_running.IsCompleted)
                 throw new FuzzFinding($"the server has ended: {_running.Exception?.GetBaseException()}");
             if (Stopwatch.GetElapsedTime(start) > patience)
-                throw new FuzzFinding("a session does not end after its client has gone");
+                throw new FuzzFinding($"a session does not end after its client has gone; {StuckThreads.Describe("nbd")}");
             if (round < 100)
                 await Task.Yield();
             else

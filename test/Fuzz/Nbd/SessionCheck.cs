@@ -8,16 +8,14 @@ internal static class SessionCheck
     /// <summary>Judges.</summary>
     /// <param name="sent">All that was sent.</param>
     /// <param name="outcome">What it came to.</param>
-    /// <param name="server">Whose devices they are.</param>
     /// <param name="signals">Is told what was answered.</param>
     /// <exception cref="FuzzFinding">Something is not as it must be.</exception>
-    public static void Judge(byte[] sent, SessionOutcome outcome, ServerUnderFuzz server, Signals signals)
+    public static void Judge(byte[] sent, SessionOutcome outcome, Signals signals)
     {
         var session = new SessionModel(sent, ServerUnderFuzz.Offered, outcome.IsPrompt);
         var replies = outcome.Answers is null ? [] : new OptionCheck(session, signals, outcome.Rival).Judge(outcome.Answers);
-        IReadOnlyList<JournalEntry> onDisk = server.Disk.Journal.Take(), onOther = server.Other.Take();
         var isOther = session.Export?.Name == SessionScript.OtherName;
-        var (chosen, unused) = isOther ? (onOther, onDisk) : (onDisk, onOther);
+        var (chosen, unused) = isOther ? (outcome.OnOther, outcome.OnDisk) : (outcome.OnDisk, outcome.OnOther);
 
         // The later writer is always one of the disk.
         DeviceCheck.Judge(session, chosen, isOther ? null : outcome.Rival, outcome.IsPrompt);

@@ -46,6 +46,7 @@ internal sealed class SessionScript
         script.Large(NbdCommand.Write, DiskSize - (64 << 10), 300 << 10, extended);
         script.Large(NbdCommand.Read, DiskSize - (64 << 10), 300 << 10, extended);
         script.Large(NbdCommand.BlockStatus, 0, DiskSize, extended);
+        script.Large(NbdCommand.BlockStatus, DiskSize - (64 << 10), 512 << 10, extended);
         script.Header(NbdCommand.Disconnect, NbdCommandFlags.None, 0, 0, [], extended);
         return new FuzzImage($"large {form}", new MemoryFile(script._bytes.ToArray()), script._areas, BigEndian: true);
     }
