@@ -73,6 +73,8 @@ internal sealed class ChangeJournal : BlockDevice
             end.Write(bytes);
             if (count == length)
                 _entries.Add(new JournalEntry(NbdCommand.Read, offset, length, bytes));
+            else if (Temper.Fails())
+                throw new StorageException(StorageErrorKind.IoFailed, "the device is in a bad mood", operation: "read");
             return count;
         }
     }

@@ -17,6 +17,9 @@ internal sealed class DeviceTemper
     /// <summary>Does everything at once, and nothing through pipes.</summary>
     public static DeviceTemper Plain { get; } = new(new Random(0), 1, 0, 0);
 
+    /// <summary>Does everything at once, and through pipes whenever it may.</summary>
+    public static DeviceTemper Willing { get; } = new(new Random(0), 0, 0, 0);
+
     /// <summary>Everything is done before the next request is looked at.</summary>
     public bool IsPrompt => _holdsOneIn == 0;
 

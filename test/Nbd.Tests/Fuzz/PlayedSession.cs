@@ -16,7 +16,10 @@ internal sealed class PlayedSession
 
     public SessionOutcome Outcome { get; set; }
 
-    /// <summary>Plays it until client and device have both been patient.</summary>
+    /// <summary>The same, to be falsified in another way.</summary>
+    public PlayedSession Copy() => new(Sent, Outcome);
+
+    /// <summary>Plays it until client and device have both been patient, and something has gone through a pipe.</summary>
     public static async Task<PlayedSession> PlayAsync()
     {
         var server = new ServerUnderFuzz();
@@ -28,8 +31,11 @@ internal sealed class PlayedSession
             sent[payload]++;
             server.Renew();
             var outcome = await server.PlayAsync(sent, TimeSpan.FromSeconds(20));
-            if (outcome is { Answers: not null, Rival: null, IsPrompt: true } && !outcome.OnDisk.Any(entry => entry.Failed))
+            if (outcome is { Answers: not null, Rival: null, IsPrompt: true } && !outcome.OnDisk.Any(entry => entry.Failed)
+                && outcome.OnDisk.Any(entry => entry is { Command: NbdCommand.Write, Length: 256 << 10 }))
+            {
                 return new PlayedSession(sent, outcome);
+            }
         }
 
         throw new InvalidOperationException("no client was ever patient");
