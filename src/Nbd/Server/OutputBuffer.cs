@@ -86,6 +86,10 @@ internal sealed class OutputBuffer
         SendCollected(more: true);
         if (!IsBroken)
             IsBroken = !_wire.Send(pipe, count);
+
+        // What nobody takes any more is not to take the room of what comes next.
+        if (IsBroken)
+            pipe.Empty();
         Flush();
     }
 

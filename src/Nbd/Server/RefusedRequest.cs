@@ -13,6 +13,9 @@ internal sealed class RefusedRequest(InputBuffer input, ReplyWriter replies, Ses
     private Exception? _failure;
     private ulong _toSkip;
 
+    /// <summary>A payload is still being thrown away.</summary>
+    public bool IsPending => _toSkip > 0;
+
     /// <summary>Refuses a request that the device has not seen; its header is at the start of the input.</summary>
     /// <exception cref="DisconnectException">Its payload is too long to be read for nothing.</exception>
     public void Begin(in RequestHeader request, NbdError error)

@@ -154,9 +154,10 @@ internal sealed class RequestServer(
         {
             moved = _device.TryMoveToPipe((long)offset, count, pipe.In);
         }
-        catch (StorageException)
+        catch (Exception)
         {
             // Reading meets the same and can say it.
+            pipe.Empty();
             return false;
         }
 

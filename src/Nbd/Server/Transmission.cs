@@ -149,7 +149,7 @@ internal sealed class Transmission
                 break;
         }
 
-        return _input.Receive(needed, noMore: _mover.ExpectsPayload);
+        return _input.Receive(needed, noMore: _mover.ExpectsPayload && !_refused.IsPending);
     }
 
     private void WaitForCompletion()

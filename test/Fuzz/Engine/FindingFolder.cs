@@ -8,6 +8,12 @@ internal sealed class FindingFolder(string folder, string target)
 {
     private readonly HashSet<string> _shapes = [];
 
+    /// <summary>The folder.</summary>
+    public string Path => folder;
+
+    /// <summary>The target whose findings they are.</summary>
+    public string Target => target;
+
     /// <summary>Distinct findings so far.</summary>
     public int Count => _shapes.Count;
 
@@ -20,7 +26,7 @@ internal sealed class FindingFolder(string folder, string target)
         Directory.CreateDirectory(folder);
         var text = input.ToString();
         var name = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..12];
-        var path = Path.Combine(folder, $"{target}-{name}.txt");
+        var path = System.IO.Path.Combine(folder, $"{target}-{name}.txt");
         var remark = string.Join('\n', message.Split('\n').Select(line => $"# {line.Trim()}"));
         File.WriteAllText(path, $"{remark}\n{text}");
         return path;

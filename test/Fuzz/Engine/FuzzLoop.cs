@@ -21,6 +21,7 @@ internal sealed class FuzzLoop(FuzzTarget target, int seed, FindingFolder findin
     private readonly List<string> _messages = [];
     private readonly FuzzCorpus _corpus = new(new Random(seed));
     private TimeSpan _slowest;
+    private RunningInput? _running;
 
     /// <summary>The same seed, corpus and build give the same run: how long an input takes is not looked at.</summary>
     public bool IsRepeatable { get; init; }
@@ -38,6 +39,7 @@ internal sealed class FuzzLoop(FuzzTarget target, int seed, FindingFolder findin
         var watch = Stopwatch.StartNew();
         var nextReport = TimeSpan.FromSeconds(30);
         using var watchdog = new Watchdog(findings);
+        using var running = _running = RunningInput.Open(findings, report);
         var mutator = new Mutator(target, new Random(~seed));
         foreach (var image in await WarmAsync())
             await RunOneAsync(image, watchdog, always: true);
@@ -54,6 +56,7 @@ internal sealed class FuzzLoop(FuzzTarget target, int seed, FindingFolder findin
             }
         }
 
+        running.Remove();
         return new FuzzResult(target.Name, done, watch.Elapsed, _map.Edges, _corpus.Inputs.Count, _slowest, _messages);
     }
 
@@ -89,6 +92,7 @@ internal sealed class FuzzLoop(FuzzTarget target, int seed, FindingFolder findin
 
     private async ValueTask<FuzzFinding?> TryAsync(FuzzInput input)
     {
+        _running?.Write(input);
         var watch = Stopwatch.StartNew();
         try
         {

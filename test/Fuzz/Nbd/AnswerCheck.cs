@@ -1,120 +1,224 @@
 using System.Buffers.Binary;
+using System.Text;
 using Godwit.Fuzz.Engine;
 using Godwit.Nbd.Protocol;
 
 namespace Godwit.Fuzz.Nbd;
 
-/// <summary>Reads what a server said and holds it against what it was asked: every answer belongs to a request, and none is
-/// answered more often than it was made.</summary>
-internal static class AnswerCheck
+/// <summary>Holds what a server said against what it was asked: every option and every request is answered once, in the form agreed on, as it must
+/// be, with what the device had; and nothing else is said.</summary>
+/// <param name="session">What was asked; <see cref="DeviceCheck"/> has noted what became of it.</param>
+/// <param name="entries">What happened on the device.</param>
+/// <param name="signals">Is told what was answered.</param>
+internal sealed class AnswerCheck(SessionModel session, IReadOnlyList<JournalEntry> entries, Signals signals)
 {
-    private const int GreetingLength = 18;
-    private const int MaxChunk = NbdMagic.MaxPayload + 64;
+    private readonly List<JournalEntry> _reads = [.. entries.Where(entry => entry is { Command: NbdCommand.Read, Failed: false })];
+    private readonly List<JournalEntry> _failures = [.. entries.Where(entry => entry.Failed)];
 
-    /// <summary>Judges a session.</summary>
-    /// <exception cref="FuzzFinding">An answer to nothing.</exception>
-    public static void Judge(ReadOnlySpan<byte> sent, ReadOnlySpan<byte> answers, Signals signals)
+    /// <summary>Who else was there; null for nobody.</summary>
+    public RivalVisit? Rival { get; init; }
+
+    /// <summary>The device had done each request before the server looked at the next.</summary>
+    public bool IsPrompt { get; init; }
+
+    /// <summary>Judges all that a client heard behind the handshake who listened to the end.</summary>
+    /// <exception cref="FuzzFinding">Something is missing, wrong, or too much.</exception>
+    public void Judge(ReadOnlySpan<byte> rest)
     {
-        if (answers.Length < GreetingLength)
+        while (!rest.IsEmpty)
+            rest = rest[TakeReply(rest)..];
+        ExpectAllAnswered();
+    }
+
+    private void ExpectAllAnswered()
+    {
+        if (Rival?.Ends(session) == true)
             return;
-        var rest = Options(sent, answers[GreetingLength..], signals);
-        var left = Requests(sent);
-        while (rest.Length >= NbdMagic.SimpleReplyLength)
+        foreach (var request in session.Requests)
         {
-            var taken = BinaryPrimitives.ReadUInt32BigEndian(rest) switch
-            {
-                NbdMagic.StructuredReply => Chunk(rest, NbdMagic.ChunkHeaderLength, left, signals),
-                NbdMagic.ExtendedReply => Chunk(rest, NbdMagic.ExtendedChunkHeaderLength, left, signals),
-                NbdMagic.SimpleReply => Simple(rest, left, signals),
-                _ => throw new FuzzFinding("something that is no reply stands where one must be"),
-            };
-            // A read of a length that is not sure, or a part of an answer that the hang-up cut off.
-            if (taken < 0 || taken > rest.Length)
-                return;
-            rest = rest[taken..];
+            if (request is { IsComplete: true, IsAnswered: false })
+                throw new FuzzFinding($"{request.Header.Command} of {request.Header.Length} bytes at {request.Header.Offset} was never answered");
         }
     }
 
-    private static ReadOnlySpan<byte> Options(ReadOnlySpan<byte> sent, ReadOnlySpan<byte> rest, Signals signals)
+    private int TakeReply(ReadOnlySpan<byte> rest)
     {
-        while (rest.Length >= NbdMagic.OptionReplyLength && BinaryPrimitives.ReadUInt64BigEndian(rest) == NbdMagic.OptionReply)
+        var magic = rest.Length < NbdMagic.SimpleReplyLength ? 0 : BinaryPrimitives.ReadUInt32BigEndian(rest);
+        var header = magic == NbdMagic.ExtendedReply ? NbdMagic.ExtendedChunkHeaderLength : NbdMagic.ChunkHeaderLength;
+        var taken = magic switch
         {
-            var option = rest[8..12];
-            var kind = BinaryPrimitives.ReadUInt32BigEndian(rest[12..]);
-            var length = BinaryPrimitives.ReadInt32BigEndian(rest[16..]);
-            if (length is < 0 or > 64 << 10)
-                throw new FuzzFinding($"an answer of {length} bytes to an option");
-            if (sent.IndexOf(option) < 0)
-                throw new FuzzFinding("an answer to an option that was not sent");
-            signals.Note($"option {BinaryPrimitives.ReadUInt32BigEndian(option)} {kind}");
-            if (length > rest.Length - NbdMagic.OptionReplyLength)
-                return [];
-            rest = rest[(NbdMagic.OptionReplyLength + length)..];
-            if (BinaryPrimitives.ReadUInt32BigEndian(option) == (uint)NbdOption.Go && kind == (uint)NbdOptionReply.Ack)
-                return rest;
-        }
+            NbdMagic.SimpleReply when session.Form != NbdHeaderForm.Extended => TakeSimple(rest),
+            NbdMagic.StructuredReply when session.Form == NbdHeaderForm.Structured && rest.Length >= header => TakeChunk(rest, header),
+            NbdMagic.ExtendedReply when session.Form == NbdHeaderForm.Extended && rest.Length >= header => TakeChunk(rest, header),
+            0 => rest.Length,
+            _ => throw new FuzzFinding("something that is no reply stands where one must be"),
+        };
+        if (taken <= rest.Length && magic != 0)
+            return taken;
 
-        // The old way to name an export has an answer without a head, with or without 124 zeroes.
-        return rest.Length < 10 || BinaryPrimitives.ReadInt64BigEndian(rest) is not (SessionScript.DiskSize or SessionScript.OtherSize) ? rest
-            : rest.Length >= 134 && rest[10..134].IndexOfAnyExcept((byte)0) < 0 ? rest[134..]
-            : rest[10..];
+        // Only who is cut off may be left with a part of an answer.
+        return Rival?.Ends(session) == true ? rest.Length : throw new FuzzFinding("an answer ends in its middle");
     }
 
-    private static int Chunk(ReadOnlySpan<byte> rest, int header, Dictionary<ulong, Asked> left, Signals signals)
-    {
-        if (rest.Length < header)
-            return -1;
-        var flags = BinaryPrimitives.ReadUInt16BigEndian(rest[4..]);
-        var kind = BinaryPrimitives.ReadUInt16BigEndian(rest[6..]);
-        var length = header == NbdMagic.ChunkHeaderLength
-            ? BinaryPrimitives.ReadUInt32BigEndian(rest[16..])
-            : BinaryPrimitives.ReadUInt64BigEndian(rest[24..]);
-        if (length > MaxChunk)
-            throw new FuzzFinding($"a chunk of {length} bytes");
-        signals.Note($"chunk {flags} {kind}");
-        Answered(BinaryPrimitives.ReadUInt64BigEndian(rest[8..]), done: (flags & 1) != 0, left);
-        return header + (int)length;
-    }
-
-    private static int Simple(ReadOnlySpan<byte> rest, Dictionary<ulong, Asked> left, Signals signals)
+    private int TakeSimple(ReadOnlySpan<byte> rest)
     {
         var error = BinaryPrimitives.ReadUInt32BigEndian(rest[4..]);
         signals.Note($"simple {error}");
-        var asked = Answered(BinaryPrimitives.ReadUInt64BigEndian(rest[8..]), done: true, left);
-        return error != 0 || !asked.Reads ? NbdMagic.SimpleReplyLength
-            : asked.Count == 0 ? NbdMagic.SimpleReplyLength + asked.ReadLength
-            : -1;
-    }
-
-    private static Asked Answered(ulong cookie, bool done, Dictionary<ulong, Asked> left)
-    {
-        if (!left.TryGetValue(cookie, out var asked))
-            throw new FuzzFinding("an answer to a request that was not made");
-        if (asked.Count == 0)
-            throw new FuzzFinding("a request was answered more often than it was made");
-        var after = done ? asked with { Count = asked.Count - 1 } : asked;
-        left[cookie] = after;
-        return after;
-    }
-
-    /// <summary>Whatever in the bytes could be a request; payload that looks like one counts as well.</summary>
-    private static Dictionary<ulong, Asked> Requests(ReadOnlySpan<byte> sent)
-    {
-        var found = new Dictionary<ulong, Asked>();
-        for (var at = 0; at + NbdMagic.RequestLength <= sent.Length; at++)
+        var cookie = BinaryPrimitives.ReadUInt64BigEndian(rest[8..]);
+        if (error != 0)
         {
-            if (RequestHeader.TryParse(sent[at..], extended: false, out var request)
-                || (at + NbdMagic.ExtendedRequestLength <= sent.Length && RequestHeader.TryParse(sent[at..], extended: true, out request)))
-            {
-                found.TryGetValue(request.Cookie, out var before);
-                var reads = request.Command == NbdCommand.Read;
-                found[request.Cookie] = new Asked(before.Count + 1, before.Reads || reads, reads ? (int)Math.Min(request.Length, MaxChunk) : 0);
-            }
+            Fail(Find(cookie, null, MayFail, $"error {error}"), done: true);
+            return NbdMagic.SimpleReplyLength;
         }
 
-        return found;
+        var request = Find(cookie, null, asked => MaySucceed(asked) && !NeedsContent(asked), "a simple success");
+        Succeed(request);
+        if (request.Header.Command != NbdCommand.Read || request.Header.Length == 0)
+            return NbdMagic.SimpleReplyLength;
+        var length = NbdMagic.SimpleReplyLength + (int)request.Header.Length;
+        if (length <= rest.Length)
+            ExpectRead((long)request.Header.Offset, rest[NbdMagic.SimpleReplyLength..length]);
+        return length;
     }
 
-    /// <summary>Requests under one cookie that are still to be answered.</summary>
-    private readonly record struct Asked(int Count, bool Reads, int ReadLength);
+    /// <summary>It cannot be answered without a chunk.</summary>
+    private bool NeedsContent(AskedRequest asked) => asked.Header.Command == NbdCommand.BlockStatus
+        || (asked.Header is { Command: NbdCommand.Read, Length: > 0 } && session.Form != NbdHeaderForm.Simple);
+
+    private int TakeChunk(ReadOnlySpan<byte> rest, int header)
+    {
+        var done = (BinaryPrimitives.ReadUInt16BigEndian(rest[4..]) & 1) != 0;
+        var kind = (NbdChunk)BinaryPrimitives.ReadUInt16BigEndian(rest[6..]);
+        var cookie = BinaryPrimitives.ReadUInt64BigEndian(rest[8..]);
+        ulong? offset = header == NbdMagic.ExtendedChunkHeaderLength ? BinaryPrimitives.ReadUInt64BigEndian(rest[16..]) : null;
+        var length = offset is null ? BinaryPrimitives.ReadUInt32BigEndian(rest[16..]) : BinaryPrimitives.ReadUInt64BigEndian(rest[24..]);
+        if (length > NbdMagic.MaxPayload + 64)
+            throw new FuzzFinding($"a chunk of {length} bytes");
+        signals.Note($"chunk {done} {kind}");
+        var end = header + (int)length;
+        if (end > rest.Length)
+            return end;
+        var content = rest[header..end];
+        switch (kind)
+        {
+            case NbdChunk.None when length == 0 && done:
+                Succeed(Find(cookie, offset, asked => MaySucceed(asked) && !NeedsContent(asked), "a success without content"));
+                break;
+            case NbdChunk.OffsetData when length > 8:
+                TakeData(cookie, offset, content, done);
+                break;
+            case NbdChunk.BlockStatus or NbdChunk.BlockStatusExtended:
+                TakeStatus(Find(cookie, offset, asked => MaySucceed(asked) && asked.Header.Command == NbdCommand.BlockStatus, "a block status"), content, done);
+                break;
+            case NbdChunk.Error when length >= 6 && BinaryPrimitives.ReadUInt32BigEndian(content) != 0 && BinaryPrimitives.ReadUInt16BigEndian(content[4..]) == length - 6:
+                Fail(Find(cookie, offset, MayFail, $"\"{Encoding.UTF8.GetString(content[6..])}\""), done);
+                break;
+            default:
+                throw new FuzzFinding($"a chunk of type {(int)kind} and {length} bytes");
+        }
+
+        return end;
+    }
+
+    private void TakeData(ulong cookie, ulong? tag, ReadOnlySpan<byte> content, bool done)
+    {
+        var offset = BinaryPrimitives.ReadUInt64BigEndian(content);
+        var length = (ulong)content.Length - 8;
+        var request = Find(cookie, tag, Takes, $"{length} bytes from {offset}");
+        ExpectRead((long)offset, content[8..]);
+        request.Received += (long)length;
+        if (done && !request.HasError && request.Received != (long)request.Header.Length)
+            throw new FuzzFinding($"a read of {request.Header.Length} bytes was answered with {request.Received}");
+        if (done)
+            Succeed(request);
+
+        bool Takes(AskedRequest asked) => asked.Header.Command == NbdCommand.Read && asked.Verdict != Verdict.Refused
+            && offset >= asked.Header.Offset && offset + length <= asked.Header.Offset + asked.Header.Length
+            && (ulong)asked.Received + length <= asked.Header.Length;
+    }
+
+    /// <summary>The device has been read there, once for each time it is told, and that is what it said.</summary>
+    private void ExpectRead(long offset, ReadOnlySpan<byte> content)
+    {
+        var seen = false;
+        for (var index = 0; index < _reads.Count; index++)
+        {
+            var read = _reads[index];
+            if (read.Offset != offset || read.Length != content.Length)
+                continue;
+            seen = true;
+            if (content.SequenceEqual(read.Bytes))
+            {
+                _reads.RemoveAt(index);
+                return;
+            }
+
+            // What was read at the same place is told in the same order, if the device answers at once.
+            if (IsPrompt)
+                break;
+        }
+
+        throw new FuzzFinding(seen ? $"{content.Length} bytes at {offset} are not what the device has there" : $"{content.Length} bytes at {offset} are told that were not read");
+    }
+
+    private void TakeStatus(AskedRequest request, ReadOnlySpan<byte> content, bool done)
+    {
+        new StatusCheck(session, request, Rival).Judge(content);
+        if (!done)
+            return;
+        if (request.Told != request.Contexts)
+            throw new FuzzFinding($"a block status tells contexts {request.Told} of {request.Contexts}");
+        Succeed(request);
+    }
+
+    // Where the order of the effects says nothing, of two requests for the same range either may be the one that failed.
+    private bool MaySucceed(AskedRequest asked) => asked.Verdict != Verdict.Refused && !asked.HasError && !(asked.HasFailed && IsPrompt);
+
+    private bool MayFail(AskedRequest asked) => asked.Verdict != Verdict.Served || asked.HasFailed
+        || ((!IsPrompt || asked.Header.Command == NbdCommand.Read) && _failures.Exists(failure => failure.Command == asked.Header.Command
+            && (ulong)failure.Offset >= asked.Header.Offset && (ulong)failure.Offset - asked.Header.Offset < asked.Header.Length));
+
+    /// <summary>The first request of that number that is not answered and that the answer fits.</summary>
+    private AskedRequest Find(ulong cookie, ulong? offset, Func<AskedRequest, bool> fits, string what)
+    {
+        AskedRequest? named = null;
+        foreach (var request in session.Requests)
+        {
+            if (request.Header.Cookie != cookie || !request.IsComplete || (offset is { } tag && tag != request.Header.Offset))
+                continue;
+            if (!request.IsAnswered && fits(request))
+                return request;
+            named = named is { IsAnswered: false } ? named : request;
+        }
+
+        throw new FuzzFinding(named switch
+        {
+            null => "an answer to a request that was not made",
+            { IsAnswered: true } => "a request was answered more often than it was made",
+            _ => $"{what} is the answer to {named.Header.Command} of {named.Header.Length} bytes at {named.Header.Offset}, which {Expectation(named)}",
+        });
+    }
+
+    private static string Expectation(AskedRequest asked) => asked.HasFailed ? "the device failed" : asked.Verdict switch
+    {
+        Verdict.Served => "is to be served",
+        Verdict.Refused => "is to be refused",
+        _ => "can be answered in two ways, but not in this one",
+    };
+
+    private static void Fail(AskedRequest request, bool done)
+    {
+        request.HasError = true;
+        request.IsAnswered = done;
+    }
+
+    private void Succeed(AskedRequest request)
+    {
+        request.IsAnswered = true;
+        request.Succeeded = !request.HasError;
+        if (request is { Succeeded: true, IsChange: true } && (IsPrompt || !request.HasFailed) && request.Done != (long)request.Header.Length)
+            throw new FuzzFinding($"{request.Header.Command} of {request.Header.Length} bytes at {request.Header.Offset} was acknowledged, and {request.Done} bytes are on the device");
+        if (request.Succeeded && request.Header.Command == NbdCommand.Resize && !request.HasGrown)
+            throw new FuzzFinding($"growth to {request.Header.Offset} bytes was acknowledged, and the device has not grown");
+    }
 }

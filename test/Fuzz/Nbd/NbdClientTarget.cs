@@ -9,7 +9,11 @@ internal sealed class NbdClientTarget : FuzzTarget
 {
     private const int MaxSession = 1 << 20;
     private const long MaxAllocation = 64 << 20;
-    private static readonly NbdHeaderForm[] Forms = [NbdHeaderForm.Simple, NbdHeaderForm.Structured, NbdHeaderForm.Extended];
+    private static readonly ClientScript[] Scripts =
+    [
+        new(NbdHeaderForm.Simple), new(NbdHeaderForm.Structured), new(NbdHeaderForm.Extended), new(NbdHeaderForm.Simple, Epoch: 3),
+        new(NbdHeaderForm.Structured, Epoch: 4, Point: "first"), new(NbdHeaderForm.Extended, Epoch: 5, Point: "first"),
+    ];
     private readonly List<RecordedServer> _records = [];
 
     public override string Name => "nbd-client";
@@ -20,12 +24,12 @@ internal sealed class NbdClientTarget : FuzzTarget
     {
         var server = new ServerUnderFuzz();
         var images = new List<FuzzImage>();
-        foreach (var form in Forms)
+        foreach (var script in Scripts)
         {
-            var record = await RecordedServer.RecordAsync(server, form);
+            var record = await RecordedServer.RecordAsync(server, script);
             _records.Add(record);
             var areas = record.Answers().Select((answer, index) => new Area($"answer {index}", answer.At, answer.Length, Fields(answer.Length)));
-            images.Add(new FuzzImage($"{form}", new MemoryFile(record.Said), [.. areas], BigEndian: true));
+            images.Add(new FuzzImage($"{script}", new MemoryFile(record.Said), [.. areas], BigEndian: true));
         }
 
         return images;
@@ -44,12 +48,12 @@ internal sealed class NbdClientTarget : FuzzTarget
 
     protected override async ValueTask ExerciseAsync(MemoryFile file, Signals signals)
     {
-        var form = Array.FindIndex(Forms, form => file.Path == $"{form}");
+        var script = Array.FindIndex(Scripts, script => file.Path == $"{script}");
         var said = await file.ReadBytesAsync(0, (int)Math.Min(file.Length, MaxSession));
         var before = GC.GetTotalAllocatedBytes();
         try
         {
-            await _records[form].ReplayAsync(Forms[form], said, signals);
+            await _records[script].ReplayAsync(said, signals);
         }
         catch (Exception e) when (e is not FuzzFinding)
         {

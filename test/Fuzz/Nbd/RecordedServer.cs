@@ -1,6 +1,5 @@
 using System.Net.Sockets;
 using Godwit.Fuzz.Engine;
-using Godwit.Nbd.Protocol;
 using Godwit.Testing;
 
 namespace Godwit.Fuzz.Nbd;
@@ -14,9 +13,9 @@ internal sealed class RecordedServer
     private readonly List<(long Asked, int Length)> _parts = [];
     private readonly List<byte> _said = [];
 
-    private RecordedServer()
-    {
-    }
+    private readonly ClientScript _script;
+
+    private RecordedServer(ClientScript script) => _script = script;
 
     public byte[] Said => [.. _said];
 
@@ -32,10 +31,11 @@ internal sealed class RecordedServer
     }
 
     /// <summary>Lets our client talk to an honest server and listens.</summary>
-    public static async ValueTask<RecordedServer> RecordAsync(ServerUnderFuzz server, NbdHeaderForm form)
+    public static async ValueTask<RecordedServer> RecordAsync(ServerUnderFuzz server, ClientScript script)
     {
-        var record = new RecordedServer();
-        await record.ServeAsync(form, null, async client =>
+        var record = new RecordedServer(script);
+        server.Renew();
+        await record.ServeAsync(null, async client =>
         {
             using var honest = ServerUnderFuzz.NewSocket();
             honest.Connect(server.EndPoint);
@@ -45,10 +45,14 @@ internal sealed class RecordedServer
     }
 
     /// <summary>Runs our client against the record with changes.</summary>
-    public ValueTask ReplayAsync(NbdHeaderForm form, byte[] said, Signals signals) =>
-        ServeAsync(form, signals, client => Task.Run(() => Say(client, said)));
+    /// <exception cref="FuzzFinding">It has taken what was said for something else.</exception>
+    public async ValueTask ReplayAsync(byte[] said, Signals signals)
+    {
+        if (await ServeAsync(signals, client => Task.Run(() => Say(client, said))))
+            ConnectionCheck.Judge(_script, said);
+    }
 
-    private async ValueTask ServeAsync(NbdHeaderForm form, Signals? signals, Func<Socket, Task> serve)
+    private async ValueTask<bool> ServeAsync(Signals? signals, Func<Socket, Task> serve)
     {
         var path = Folder.File("r");
         File.Delete(path);
@@ -61,8 +65,9 @@ internal sealed class RecordedServer
             using var client = await listener.AcceptAsync();
             await serve(client);
         });
-        await ClientScript.RunAsync(address, form, signals);
+        var connected = await _script.RunAsync(address, signals);
         await serving;
+        return connected;
     }
 
     private void Relay(Socket client, Socket honest)

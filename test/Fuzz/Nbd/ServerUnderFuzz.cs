@@ -8,51 +8,66 @@ using Godwit.Testing;
 
 namespace Godwit.Fuzz.Nbd;
 
-/// <summary>A server on a unix socket that lives as long as the program, as a worker's does.</summary>
+/// <summary>A server on a unix socket that lives as long as the program, as a worker's does. Its disks are new for every session.</summary>
 internal sealed class ServerUnderFuzz
 {
-    private readonly TempFolder _folder = new();
+    private static readonly string? Memory = Directory.Exists("/dev/shm") ? "/dev/shm" : null;
+    private readonly TempFolder _folder = new(Memory);
     private readonly ConcurrentQueue<string> _problems = new();
+    private readonly NbdExport[] _exports;
     private readonly NbdServer _server;
     private readonly Task _running;
     private long _witnesses;
 
     public ServerUnderFuzz()
     {
+        // Both ends of a session wait in threads of the pool, and a device that is slow needs one more; new ones come slowly otherwise.
+        ThreadPool.SetMinThreads(16, 16);
         EndPoint = new UnixDomainSocketEndPoint(_folder.File("s"));
         var listener = NewSocket();
         listener.Bind(EndPoint);
         listener.Listen(16);
-        _server = new NbdServer(
-            [new NbdExport("disk", Disk), new NbdExport("other", new ChangeJournal(SessionScript.OtherSize))], new NbdServerOptions { OnProblem = _problems.Enqueue });
+        Disk = new DiskUnderFuzz(_folder);
+        _exports = [Disk.Export, new NbdExport(SessionScript.OtherName, Other)];
+        _server = new NbdServer(_exports, new NbdServerOptions { OnProblem = _problems.Enqueue });
         _running = _server.RunAsync(listener, CancellationToken.None);
     }
 
     public UnixDomainSocketEndPoint EndPoint { get; }
 
-    public ChangeJournal Disk { get; } = new(SessionScript.DiskSize);
+    /// <summary>The disk most sessions are about.</summary>
+    public DiskUnderFuzz Disk { get; }
+
+    /// <summary>One that offers as little as can be.</summary>
+    public ChangeJournal Other { get; } = new(SessionScript.OtherSize, new byte[SessionScript.OtherSize]);
+
+    /// <summary>What is offered.</summary>
+    public static IReadOnlyList<OfferedExport> Offered { get; } =
+    [
+        new(SessionScript.DiskName, SessionScript.DiskSize, SessionScript.MaxDiskSize, ["base:allocation", "godwit:layer", OfferedExport.FirstPoint, OfferedExport.LostPoint]),
+        new(SessionScript.OtherName, SessionScript.OtherSize, SessionScript.OtherSize, ["base:allocation", "godwit:layer"]),
+    ];
 
     public static Socket NewSocket() => new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
 
-    /// <summary>Sends a session in pieces and takes what comes back. How it is split, and whether the client hangs up without
-    /// listening, follows from its bytes: the same input is always the same session.</summary>
-    public byte[] Play(byte[] session)
+    /// <summary>Makes the disks what they were at first; nobody is connected.</summary>
+    public void Renew()
     {
-        using var socket = NewSocket();
-        socket.Connect(EndPoint);
-        socket.ReceiveTimeout = 20_000;
-        var random = new Random(HashOf(session));
-        if (random.Next(8) == 0)
-        {
-            Send(socket, session, random);
-            return [];
-        }
+        Disk.Renew();
+        _exports[0] = Disk.Export;
+        Other.Take();
+        Other.Wipe();
+    }
 
-        // Both at once: a server that waits for its answers to be taken takes no more requests.
-        var sending = Task.Run(() => Send(socket, session, random));
-        var answers = Receive(socket);
-        sending.GetAwaiter().GetResult();
-        return answers;
+    /// <summary>Plays a session and waits until the server has let go of it.</summary>
+    public async ValueTask<SessionOutcome> PlayAsync(byte[] session, TimeSpan patience)
+    {
+        var play = new SessionPlay(EndPoint, session) { Rival = () => RivalAsync(patience) };
+        Disk.Journal.Temper = Other.Temper = play.Temper;
+        var outcome = play.Run();
+        await UntilAloneAsync(patience);
+        Disk.Journal.Temper = Other.Temper = DeviceTemper.Plain;
+        return outcome with { OnDisk = Disk.Journal.Take(), OnOther = Other.Take() };
     }
 
     /// <summary>Waits until the server has let go of every client.</summary>
@@ -64,7 +79,7 @@ internal sealed class ServerUnderFuzz
             if (_running.IsCompleted)
                 throw new FuzzFinding($"the server has ended: {_running.Exception?.GetBaseException()}");
             if (Stopwatch.GetElapsedTime(start) > patience)
-                throw new FuzzFinding("a session does not end after its client has gone");
+                throw new FuzzFinding($"a session does not end after its client has gone; {StuckThreads.Describe("nbd")}");
             if (round < 100)
                 await Task.Yield();
             else
@@ -78,7 +93,7 @@ internal sealed class ServerUnderFuzz
         using var limit = new CancellationTokenSource(patience);
         try
         {
-            await using var device = await NbdDevice.ConnectAsync(EndPoint, "disk", limit.Token);
+            await using var device = await NbdDevice.ConnectAsync(EndPoint, SessionScript.DiskName, limit.Token);
             var written = new byte[4096];
             BitConverter.TryWriteBytes(written, ++_witnesses);
             await device.WriteAsync(8192, written, WriteFlags.None, limit.Token);
@@ -93,7 +108,6 @@ internal sealed class ServerUnderFuzz
         }
 
         await UntilAloneAsync(patience);
-        Disk.Take();
     }
 
     public IEnumerable<string> TakeProblems()
@@ -102,50 +116,29 @@ internal sealed class ServerUnderFuzz
             yield return problem;
     }
 
-    private static int HashOf(ReadOnlySpan<byte> bytes)
+    /// <summary>A later writer comes, writes and reads.</summary>
+    private async ValueTask<RivalVisit> RivalAsync(TimeSpan patience)
     {
-        var hash = 2166136261u;
-        foreach (var one in bytes)
-            hash = (hash ^ one) * 16777619u;
-        return (int)hash;
-    }
-
-    private static void Send(Socket socket, ReadOnlySpan<byte> session, Random random)
-    {
+        using var limit = new CancellationTokenSource(patience);
+        var letIn = -1;
         try
         {
-            while (!session.IsEmpty)
-            {
-                var piece = random.Next(3) switch { 0 => random.Next(1, 40), 1 => random.Next(1, 600), _ => session.Length };
-                session = session[socket.Send(session[..Math.Min(piece, session.Length)])..];
-            }
-
-            socket.Shutdown(SocketShutdown.Send);
+            await using var device = await NbdDevice.ConnectAsync(
+                EndPoint, SessionScript.DiskName, new NbdClientOptions { WriterEpoch = RivalVisit.Epoch }, limit.Token);
+            letIn = Disk.Journal.Count;
+            await device.WriteAsync(RivalVisit.Offset, RivalVisit.Content, WriteFlags.None, limit.Token);
+            var read = new byte[RivalVisit.Content.Length];
+            await device.ReadAsync(RivalVisit.Offset, read, limit.Token);
+            return new RivalVisit(letIn, null, !read.AsSpan().SequenceEqual(RivalVisit.Content));
         }
-        catch (SocketException)
+        catch (StorageException refused) when (letIn >= 0 && refused.Kind == StorageErrorKind.NoSpace)
         {
-            // Cut off before the end: the answer to garbage.
+            // The device's mood, not the server's.
+            return new RivalVisit(letIn, null, false);
         }
-    }
-
-    private static byte[] Receive(Socket socket)
-    {
-        using var all = new MemoryStream();
-        var bytes = new byte[32 << 10];
-        try
+        catch (Exception e) when (e is StorageException or OperationCanceledException)
         {
-            for (int received; (received = socket.Receive(bytes)) > 0;)
-                all.Write(bytes, 0, received);
+            return new RivalVisit(letIn, e.Message, false);
         }
-        catch (SocketException failure) when (failure.SocketErrorCode is SocketError.ConnectionReset)
-        {
-            // Hung up on while something of ours was still unread: an end like any other.
-        }
-        catch (SocketException failure) when (failure.SocketErrorCode is SocketError.TimedOut or SocketError.WouldBlock)
-        {
-            throw new FuzzFinding("the server neither answers nor hangs up");
-        }
-
-        return all.ToArray();
     }
 }

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using Godwit.Fuzz.Nbd;
 using Godwit.Nbd.Protocol;
 using Godwit.Storage;
 using Godwit.Storage.Files;
@@ -50,12 +52,14 @@ public sealed class MovedReadTests : IDisposable
     }
 
     [Theory(Timeout = 60_000)]
-    [InlineData(0)]
-    [InlineData(4096)]
-    [InlineData((256 << 10) - 512)]
-    public async Task What_a_device_has_moved_of_a_range_before_it_gave_up_reaches_nobody(int count)
+    [InlineData(0, null)]
+    [InlineData(4096, null)]
+    [InlineData((256 << 10) - 512, null)]
+    [InlineData(4096, typeof(StorageException))]
+    [InlineData(4096, typeof(InvalidOperationException))]
+    public async Task What_a_device_has_moved_of_a_range_before_it_gave_up_reaches_nobody(int count, Type? failure)
     {
-        await using var disk = new CountedDisk(await OpenAsync(ImageFormat.Raw)) { GivesUpAfter = count };
+        await using var disk = new CountedDisk(await OpenAsync(ImageFormat.Raw)) { GivesUpAfter = count, Failure = failure };
         var content = new byte[Size];
         new Random(6).NextBytes(content);
         await disk.WriteAsync(0, content, WriteFlags.None, None);
@@ -96,6 +100,28 @@ public sealed class MovedReadTests : IDisposable
         }
 
         Assert.True(disk.Asked > 0);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task The_pipe_has_the_room_a_device_was_promised_also_when_the_client_has_gone()
+    {
+        // Unlike a file, this one waits for room in the pipe.
+        var disk = new ChangeJournal(8 << 20, new byte[8 << 20]) { Temper = DeviceTemper.Willing };
+        await using var server = new ServerUnderTest(disk);
+        for (var round = 0; round < 20; round++)
+        {
+            using var client = server.Connect().Go();
+            for (var read = 0; read < 8; read++)
+                client.Send(RawClient.Request(NbdCommand.Read, (ulong)read << 20, 1 << 20, (ulong)read));
+            client.Receive(round * 1000);
+        }
+
+        var begun = Stopwatch.StartNew();
+        while (server.Server.Connections > 0)
+        {
+            Assert.True(begun.Elapsed < TimeSpan.FromSeconds(20), "a connection waits for room in its pipe that nobody makes");
+            await Task.Delay(10, TestContext.Current.CancellationToken);
+        }
     }
 
     [Fact(Timeout = 60_000)]
@@ -160,11 +186,19 @@ public sealed class MovedReadTests : IDisposable
 
         public int? GivesUpAfter { get; init; }
 
+        /// <summary>What every third attempt ends in.</summary>
+        public Type? Failure { get; init; }
+
         protected override int TryMoveToPipeCore(long offset, int length, int pipe)
         {
             Asked++;
-            if (GivesUpAfter is int most)
-                return most == 0 ? 0 : Math.Min(most, Inner.TryMoveToPipe(offset, most, pipe));
+            if (GivesUpAfter is int most && (Failure is null || Asked % 3 == 0))
+            {
+                var gone = most == 0 ? 0 : Math.Min(most, Inner.TryMoveToPipe(offset, most, pipe));
+                return Failure is null ? gone
+                    : throw (Failure == typeof(StorageException) ? new StorageException(StorageErrorKind.IoFailed, "no more") : new InvalidOperationException("no more"));
+            }
+
             var moved = Inner.TryMoveToPipe(offset, length, pipe);
             Moved += moved == length ? 1 : 0;
             return moved;

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Godwit.Nbd.Protocol;
 using Godwit.Storage;
 using Godwit.Storage.Formats;
@@ -186,6 +187,29 @@ public sealed class MovedWriteTests : IDisposable
         await Task.Delay(100, TestContext.Current.CancellationToken);
         await server.StopAsync();
         Assert.Equal(0, server.Server.Connections);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_refused_payload_behind_a_moved_one_is_thrown_away_as_quickly_as_any()
+    {
+        await using var disk = new MovingDisk(await OpenAsync(ImageFormat.Raw));
+        await using var server = new ServerUnderTest(disk);
+        var payload = new byte[32 << 20];
+        var usual = Refuse(behind: []);
+        var behindMoved = Refuse(behind: payload[..(1 << 20)]);
+        Assert.True(disk.Asked > 0);
+        Assert.True(behindMoved < (10 * usual) + TimeSpan.FromSeconds(1), $"{behindMoved} instead of {usual}");
+
+        TimeSpan Refuse(byte[] behind)
+        {
+            using var client = server.Connect().Go();
+            for (var round = 0; round < 2 && behind.Length > 0; round++)
+                client.Ask(NbdCommand.Write, 0, (ulong)behind.Length, payload: behind);
+            var watch = Stopwatch.StartNew();
+            for (var round = 0; round < 8; round++)
+                Assert.Equal(NbdError.NoSpace, client.Ask(NbdCommand.Write, Size, (ulong)payload.Length, payload: payload).Error);
+            return watch.Elapsed;
+        }
     }
 
     [Fact(Timeout = 60_000)]
