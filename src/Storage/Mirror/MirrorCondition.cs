@@ -182,6 +182,16 @@ internal sealed class MirrorCondition(MirrorOptions options, TimeProvider time) 
         EndIfFailed();
     }
 
+    /// <summary>Ends the mirror because the disk is not ours any more. What the target was asked for runs to its end, which others wait for.</summary>
+    public void Disown(StorageException reason)
+    {
+        lock (_sync)
+        {
+            FailLocked(reason);
+            Pulse();
+        }
+    }
+
     /// <summary>How long the target must be spared before the mirror may go synchronous again.</summary>
     public TimeSpan UntilSynchronous
     {

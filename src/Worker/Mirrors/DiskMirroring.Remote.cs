@@ -32,6 +32,8 @@ internal sealed partial class DiskMirroring
 
         CheckSource(request.Disk);
         CheckRemote(request);
+        if (WhyHeld() is { } held)
+            throw new GodwitException(held);
         var name = $"nbds://{request.Target.Address}:{request.Target.Port}/{request.Target.Export}";
         var mirror = new WorkerMirrorConfig(
             request.JobId, name, name, request.BytesPerSecond, SwitchedFrom: null, _context.BootId, Remote: request.Target, Epoch: 1);
@@ -75,7 +77,7 @@ internal sealed partial class DiskMirroring
         {
             var (bitmap, unflushed) = OpenBitmaps();
             var options = new MirrorOptions { GiveUpAfter = PatienceWithLinks, ChunksAtOnce = mirror.Remote!.Connections };
-            running = new RunningMirror(_device.Current, target, bitmap, mirror.BytesPerSecond, _guests, _context.Time, options, unflushed);
+            running = new RunningMirror(_device.Current, target, bitmap, mirror.BytesPerSecond, _guests, _context.Time, _fence, options, unflushed);
         }
         catch
         {

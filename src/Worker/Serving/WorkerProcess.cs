@@ -127,7 +127,7 @@ internal sealed class WorkerProcess : IDisposable
         LimitDisk limit => _disks.Find(limit.Disk).LimitAsync(limit.Limits),
         AddPoint add => _disks.Find(add.Disk).TrackAsync(points => points.AddAsync(add)),
         RemovePoint remove => _disks.Find(remove.Disk).TrackAsync(points => points.RemoveAsync(remove)),
-        RenewLease lease => _disks.ForAllAsync(disk => disk.RenewAsync(lease)),
+        RenewLease lease => _disks.ForAllAsync(disk => Task.Run(() => disk.Renew(lease))),
         HoldDisks => _disks.ForAllAsync(disk => disk.HoldAsync()),
         RevokeLease lease => _disks.ForAllAsync(disk => Task.Run(() => disk.Revoke(lease.Reason))),
         _ => _disks.RetryAsync(CancellationToken.None),
