@@ -20,6 +20,9 @@ internal sealed partial class DiskMirroring
     /// <summary>A link may be cut, and the other host be started again, for so long; the administrator can cancel at any time.</summary>
     private static readonly TimeSpan PatienceWithLinks = TimeSpan.FromHours(24);
 
+    /// <summary>How long a server may take to let us in; the first time somebody waits for it.</summary>
+    private static readonly TimeSpan PatienceWithServers = TimeSpan.FromSeconds(10);
+
     /// <summary>Connects and starts copying; the same job again changes nothing.</summary>
     internal async Task StartRemoteAsync(StartRemoteMirror request)
     {
@@ -117,9 +120,10 @@ internal sealed partial class DiskMirroring
         var (target, tls) = (mirror.Remote!, _context.Folders.Tls);
         return new RemoteDiskOptions(new IPEndPoint(IPAddress.Parse(target.Address), target.Port), target.Export, mirror.Epoch)
         {
-            Tls = NbdTlsIdentity.Load(Path.Combine(tls, "cert.pem"), Path.Combine(tls, "key.pem"), Path.Combine(tls, "ca.pem")),
+            Tls = () => NbdTlsIdentity.Load(Path.Combine(tls, "cert.pem"), Path.Combine(tls, "key.pem"), Path.Combine(tls, "ca.pem")),
             ServerName = target.ServerName,
             Connections = target.Connections,
+            ConnectLimit = PatienceWithServers,
             Time = _context.Time,
             OnChange = change => _context.Log.Note($"{_context.Name}: {change}"),
         };
