@@ -79,7 +79,7 @@ internal sealed partial class DiskMirroring
         try
         {
             var (bitmap, unflushed) = OpenBitmaps();
-            var options = new MirrorOptions { GiveUpAfter = PatienceWithLinks, ChunksAtOnce = mirror.Remote!.Connections };
+            var options = new MirrorOptions { GiveUpAfter = PatienceWithLinks, WaitsForSpace = true, ChunksAtOnce = mirror.Remote!.Connections };
             running = new RunningMirror(_device.Current, target, bitmap, mirror.BytesPerSecond, _guests, _context.Time, _fence, options, unflushed);
         }
         catch
