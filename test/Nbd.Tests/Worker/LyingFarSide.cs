@@ -116,7 +116,7 @@ internal sealed class LyingFarSide : IAsyncDisposable
         {
             if (answers && _lies)
             {
-                Random.Shared.NextBytes(bytes.AsSpan(0, count));
+                new Random(_told).NextBytes(bytes.AsSpan(0, count));
                 Interlocked.Increment(ref _told);
             }
 
