@@ -6,4 +6,6 @@ namespace Godwit.Api.Disks;
 /// <param name="Format">How the file is laid out.</param>
 /// <param name="Size">What the guest sees, in bytes.</param>
 /// <param name="Cache">Its cache mode; null for writeback.</param>
-public sealed record Disk(string Name, string Path, DiskFormat Format, long Size, DiskCache? Cache = null);
+/// <param name="Gaps">What its file systems do not give, locks say, and what that means; null for nothing, and while nothing serves it.</param>
+public sealed record Disk(
+    string Name, string Path, DiskFormat Format, long Size, DiskCache? Cache = null, IReadOnlyList<string>? Gaps = null);

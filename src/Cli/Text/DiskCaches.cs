@@ -23,6 +23,14 @@ internal static class DiskCaches
         return found is not null;
     }
 
+    /// <summary>The word for a mode; null is writeback.</summary>
+    public static string Word(DiskCache? cache) => cache switch
+    {
+        DiskCache.None => "none",
+        DiskCache.Writethrough => "writethrough",
+        _ => "writeback",
+    };
+
     /// <summary>What it means for the file.</summary>
     public static FileCache ToFile(this DiskCache cache) => cache == DiskCache.None ? FileCache.None : FileCache.Writeback;
 }

@@ -23,6 +23,19 @@ internal static class VmShow
         return verb;
     }
 
+    /// <summary>What a disk is not protected against belongs where its owner looks, not only into a log.</summary>
+    private static void WriteGaps(Session session, VirtualMachine vm)
+    {
+        var gaps = vm.Disks.SelectMany(disk => disk.Gaps ?? [], (disk, gap) => (disk.Name, gap)).ToArray();
+        if (gaps.Length == 0)
+            return;
+        session.Shell.Out.WriteLine();
+        var table = new Table(session.Paint, "DISK", "MISSING PROTECTION");
+        foreach (var (name, gap) in gaps)
+            table.Add(name, gap);
+        table.Write(session.Shell.Out);
+    }
+
     private static void Write(Session session, VirtualMachine vm)
     {
         var fields = new FieldList(session.Paint);
@@ -45,9 +58,10 @@ internal static class VmShow
             return;
 
         session.Shell.Out.WriteLine();
-        var table = new Table(session.Paint, "DISK", ">SIZE", "FORMAT", "PATH");
+        var table = new Table(session.Paint, "DISK", ">SIZE", "FORMAT", "CACHE", "PATH");
         foreach (var disk in vm.Disks)
-            table.Add(disk.Name, ByteSize.Format(disk.Size), DiskFormats.Word(disk.Format), disk.Path);
+            table.Add(disk.Name, ByteSize.Format(disk.Size), DiskFormats.Word(disk.Format), DiskCaches.Word(disk.Cache), disk.Path);
         table.Write(session.Shell.Out);
+        WriteGaps(session, vm);
     }
 }

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Godwit.Api;
+using Godwit.Api.Disks;
 using Godwit.Api.VirtualMachines;
 using Godwit.Api.Workers;
 using Godwit.ControlPlane.Jobs;
@@ -207,20 +208,25 @@ public sealed class VirtualMachineOperations(VirtualMachineParts parts, JobRunne
         var status = await parts.Runtime.ObserveAsync(vm, cancellationToken).ConfigureAwait(false);
         var job = jobs.ActiveJob(vm.Id);
         var state = _transitions.TryGetValue(vm.Id, out var transition) ? transition : status.State;
-        var worker = status.IsOff && job is null ? null : await WorkerProcessAsync(vm.Id, cancellationToken).ConfigureAwait(false);
+        var worker = status.IsOff && job is null ? null : await WorkerAsync(vm.Id, cancellationToken).ConfigureAwait(false);
+        var disks = vm.Disks.Select(disk => disk with
+        {
+            Cache = disk.Cache ?? DiskCache.Writeback,
+            Gaps = worker?.Disks.FirstOrDefault(served => served.Name == disk.Name)?.Gaps,
+        });
         return new VirtualMachine(
-            vm.Id, vm.Name, state, status.Reason, vm.Memory, vm.Cpus, vm.Disks, vm.Kernel, vm.Initrd, vm.Append, vm.Serial,
-            status.Accelerator, status.AcceleratorReason, status.ProcessId, worker, job);
+            vm.Id, vm.Name, state, status.Reason, vm.Memory, vm.Cpus, [.. disks], vm.Kernel, vm.Initrd, vm.Append, vm.Serial,
+            status.Accelerator, status.AcceleratorReason, status.ProcessId, worker?.ProcessId, job);
     }
 
-    private async Task<int?> WorkerProcessAsync(Guid vm, CancellationToken cancellationToken)
+    private async Task<WorkerStatus?> WorkerAsync(Guid vm, CancellationToken cancellationToken)
     {
         // A worker that is being restarted must not make a list slow.
         using var limit = new CancellationTokenSource(ShowLimit, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            return (await parts.Workers.AskAsync(vm, new GetStatus(), both.Token).ConfigureAwait(false)).Status?.ProcessId;
+            return (await parts.Workers.AskAsync(vm, new GetStatus(), both.Token).ConfigureAwait(false)).Status;
         }
         catch (Exception e) when (e is GodwitException or OperationCanceledException && !cancellationToken.IsCancellationRequested)
         {

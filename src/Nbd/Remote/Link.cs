@@ -11,6 +11,7 @@ internal sealed class Link : IAsyncDisposable
     private readonly ITimer _timer;
     private readonly Action<Link, StorageException> _broken;
     private long _movedBefore = -1;
+    private int _requestsBefore;
     private int _turn;
 
     private Link(NbdDevice[] devices, RemoteDiskOptions options, Action<Link, StorageException> broken)
@@ -25,14 +26,33 @@ internal sealed class Link : IAsyncDisposable
 
     /// <summary>Makes every connection.</summary>
     /// <param name="options">Where and how.</param>
+    /// <param name="identity">Who we are; null: in the clear. Stays the caller's.</param>
     /// <param name="epoch">The writer's epoch: what earlier ones had asked for has ended when this returns.</param>
     /// <param name="broken">Is told, once or more often, that the link is broken.</param>
     /// <param name="cancellationToken">Gives up.</param>
-    /// <exception cref="StorageException">It cannot be made now.</exception>
+    /// <exception cref="StorageException">It cannot be made now; <see cref="StorageErrorKind.Unreachable"/> also for a server that does not answer
+    /// within <see cref="RemoteDiskOptions.ConnectLimit"/>.</exception>
     public static async Task<Link> MakeAsync(
-        RemoteDiskOptions options, long epoch, Action<Link, StorageException> broken, CancellationToken cancellationToken)
+        RemoteDiskOptions options, NbdTlsIdentity? identity, long epoch, Action<Link, StorageException> broken, CancellationToken cancellationToken)
     {
-        var how = new NbdClientOptions { Tls = options.Tls, ServerName = options.ServerName, WriterEpoch = epoch };
+        using var limit = new CancellationTokenSource(options.ConnectLimit, options.Time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        try
+        {
+            return await ConnectAsync(options, identity, epoch, broken, either.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new StorageException(
+                StorageErrorKind.Unreachable, $"the server has not answered within {options.ConnectLimit.TotalSeconds:0.#} s",
+                options.Path, operation: "connect", inner: e);
+        }
+    }
+
+    private static async Task<Link> ConnectAsync(
+        RemoteDiskOptions options, NbdTlsIdentity? identity, long epoch, Action<Link, StorageException> broken, CancellationToken cancellationToken)
+    {
+        var how = new NbdClientOptions { Tls = identity, ServerName = options.ServerName, WriterEpoch = epoch };
         var devices = new List<NbdDevice>();
         try
         {
@@ -113,8 +133,9 @@ internal sealed class Link : IAsyncDisposable
             requests += device.Connection.Requests;
         }
 
-        if (requests > 0 && moved == _movedBefore)
+        // One that was not there the last time may just be about to be sent, after a time without any.
+        if (requests > 0 && _requestsBefore > 0 && moved == _movedBefore)
             _broken(this, new StorageException(StorageErrorKind.Unreachable, "the server has been silent for too long", First.Path));
-        _movedBefore = moved;
+        (_movedBefore, _requestsBefore) = (moved, requests);
     }
 }

@@ -19,6 +19,7 @@ public sealed class RemoteDisk : BlockDevice, IForgetfulTarget
     private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(5);
 
     private readonly RemoteDiskOptions _options;
+    private readonly RenewedIdentity _identity;
     private readonly CancellationTokenSource _closing = new();
     private readonly Lock _lock = new();
     private TaskCompletionSource _loss = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -27,16 +28,19 @@ public sealed class RemoteDisk : BlockDevice, IForgetfulTarget
     private volatile StorageException? _trouble;
     private Task? _mending;
     private long _epoch;
+    private long _linkedAt;
     private volatile bool _isAnother;
     private bool _closed;
 
-    private RemoteDisk(RemoteDiskOptions options, Link? link, long length, DiskCapabilities capabilities)
+    private RemoteDisk(RemoteDiskOptions options, RenewedIdentity identity, Link? link, long length, DiskCapabilities capabilities)
         : base(length, capabilities)
     {
         _options = options;
+        _identity = identity;
         _link = link;
+        _linkedAt = options.Time.GetTimestamp();
         _epoch = options.FirstEpoch;
-        Path = $"nbd:{options.Server}:{options.Export}";
+        Path = options.Path;
     }
 
     /// <inheritdoc/>
@@ -67,19 +71,20 @@ public sealed class RemoteDisk : BlockDevice, IForgetfulTarget
     public static async Task<RemoteDisk> ConnectAsync(RemoteDiskOptions options, CancellationToken cancellationToken)
     {
         RemoteDisk? disk = null;
+        var identity = new RenewedIdentity(options);
         Link link;
         try
         {
             link = await Link.MakeAsync(
-                options, options.FirstEpoch, (broken, why) => disk?.Lose(broken, why), cancellationToken).ConfigureAwait(false);
+                options, identity.Read(), options.FirstEpoch, (broken, why) => disk?.Lose(broken, why), cancellationToken).ConfigureAwait(false);
         }
         catch
         {
-            options.Tls?.Dispose();
+            identity.Dispose();
             throw;
         }
 
-        disk = new RemoteDisk(options, link, link.First.Length, link.First.Capabilities);
+        disk = new RemoteDisk(options, identity, link, link.First.Length, link.First.Capabilities);
         disk._mending = disk.MendAsync();
         return disk;
     }
@@ -93,7 +98,7 @@ public sealed class RemoteDisk : BlockDevice, IForgetfulTarget
     {
         var offered = new DiskCapabilities(
             capabilities.SectorSize, capabilities.PhysicalSectorSize, ReadOnly: false, TrimResult.Undefined, CanResize: false);
-        var disk = new RemoteDisk(options, null, length, offered)
+        var disk = new RemoteDisk(options, new RenewedIdentity(options), null, length, offered)
         {
             _trouble = new StorageException(StorageErrorKind.Unreachable, "it has not been made yet", operation: "connect"),
         };
@@ -112,7 +117,7 @@ public sealed class RemoteDisk : BlockDevice, IForgetfulTarget
             if (_link is { } link)
                 await link.DisposeAsync().ConfigureAwait(false);
             _closing.Dispose();
-            _options.Tls?.Dispose();
+            _identity.Dispose();
         }
 
         await base.DisposeAsync().ConfigureAwait(false);
@@ -202,7 +207,10 @@ public sealed class RemoteDisk : BlockDevice, IForgetfulTarget
     }
 
     private StorageException Unreachable(StorageException? reason) => new(
-        _isAnother ? StorageErrorKind.Closed : StorageErrorKind.Unreachable, $"the link to the disk is broken: {reason?.Reason}", Path, inner: reason);
+        _isAnother ? StorageErrorKind.Closed : StorageErrorKind.Unreachable, $"the link to the disk is broken: {Words(reason)}", Path, inner: reason);
+
+    /// <summary>Without our own path, which is said anyway; with that of a certificate, say.</summary>
+    private string? Words(StorageException? reason) => reason?.Path == Path ? reason?.Reason : reason?.Message;
 
     private StorageException Lose(Link link, StorageException reason)
     {
@@ -225,11 +233,17 @@ public sealed class RemoteDisk : BlockDevice, IForgetfulTarget
     {
         try
         {
-            while (true)
+            for (var wait = TimeSpan.Zero; ;)
             {
                 await _loss.Task.WaitAsync(_closing.Token).ConfigureAwait(false);
                 if (_lost is { } lost)
+                {
+                    // A server whose links break as soon as they are made must not keep both sides busy with making them.
+                    wait = _options.Time.GetElapsedTime(_linkedAt) >= LongestRetry ? TimeSpan.Zero : After(wait);
                     await lost.DisposeAsync().ConfigureAwait(false);
+                    await Task.Delay(wait, _options.Time, _closing.Token).ConfigureAwait(false);
+                }
+
                 if (!await TryMendAsync().ConfigureAwait(false))
                     return;
             }
@@ -243,22 +257,24 @@ public sealed class RemoteDisk : BlockDevice, IForgetfulTarget
     /// <summary>Makes the link again, however long that takes. False: what is there now is another disk.</summary>
     private async Task<bool> TryMendAsync()
     {
-        for (var wait = _options.FirstRetryAfter; ; wait = wait * 2 < LongestRetry ? wait * 2 : LongestRetry)
+        for (var wait = After(TimeSpan.Zero); ; wait = After(wait))
         {
             try
             {
-                using var limit = new CancellationTokenSource(_options.ConnectLimit, _options.Time);
-                using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, _closing.Token);
-                var link = await Link.MakeAsync(_options, ++_epoch, (broken, why) => Lose(broken, why), either.Token).ConfigureAwait(false);
+                var link = await Link.MakeAsync(
+                    _options, _identity.Read(), ++_epoch, (broken, why) => Lose(broken, why), _closing.Token).ConfigureAwait(false);
                 return await TryUseAsync(link).ConfigureAwait(false);
             }
-            catch (Exception e) when (e is StorageException || (e is OperationCanceledException && !_closing.IsCancellationRequested))
+            catch (StorageException e)
             {
-                _trouble = e as StorageException ?? new StorageException(StorageErrorKind.Unreachable, "the server does not answer", Path);
+                _trouble = e;
                 await Task.Delay(wait, _options.Time, _closing.Token).ConfigureAwait(false);
             }
         }
     }
+
+    private TimeSpan After(TimeSpan wait) =>
+        wait == TimeSpan.Zero ? _options.FirstRetryAfter : wait * 2 < LongestRetry ? wait * 2 : LongestRetry;
 
     private async Task<bool> TryUseAsync(Link link)
     {
@@ -278,6 +294,7 @@ public sealed class RemoteDisk : BlockDevice, IForgetfulTarget
         {
             _loss = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             _link = link;
+            _linkedAt = _options.Time.GetTimestamp();
         }
 
         _options.OnChange?.Invoke($"the link to {Path} is there again");

@@ -9,8 +9,13 @@ namespace Godwit.Nbd.Remote;
 /// again one more is used.</param>
 public sealed record RemoteDiskOptions(EndPoint Server, string Export, long FirstEpoch)
 {
-    /// <summary>Set: the link is encrypted (TLS 1.3), or not made. Disposed with the disk, or when there will be none.</summary>
-    public NbdTlsIdentity? Tls { get; init; }
+    /// <summary>Set: the link is encrypted (TLS 1.3), or not made. Called each time a link is made, so that certificates that were renewed count
+    /// from then on; what it returns belongs to the disk. When it throws a <see cref="Storage.StorageException"/>, what it returned before stays in
+    /// use and <see cref="OnChange"/> is told why.</summary>
+    public Func<NbdTlsIdentity>? Tls { get; init; }
+
+    /// <summary>The disk as error messages name it.</summary>
+    public string Path => $"nbd:{Server}:{Export}";
 
     /// <summary>The name the server's certificate has to be for; the address when nothing else is said.</summary>
     public string? ServerName { get; init; }
@@ -25,12 +30,12 @@ public sealed record RemoteDiskOptions(EndPoint Server, string Export, long Firs
     /// <summary>How long one attempt to make the link may take.</summary>
     public TimeSpan ConnectLimit { get; init; } = TimeSpan.FromSeconds(20);
 
-    /// <summary>The wait after the first failed attempt; doubles up to five seconds.</summary>
+    /// <summary>The wait after the first failed attempt, and after a link that broke soon; doubles up to five seconds.</summary>
     public TimeSpan FirstRetryAfter { get; init; } = TimeSpan.FromMilliseconds(100);
 
     /// <summary>The clock.</summary>
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
-    /// <summary>Is told in one sentence when the link breaks and when it is there again. Must not throw.</summary>
+    /// <summary>Is told in one sentence when the link breaks, when it is there again, and when certificates cannot be read. Must not throw.</summary>
     public Action<string>? OnChange { get; init; }
 }

@@ -103,6 +103,7 @@ public sealed class BackgroundCopy
         try
         {
             await _condition.WaitForTargetAsync(cancellationToken).ConfigureAwait(false);
+            await WaitForLeaseAsync(cancellationToken).ConfigureAwait(false);
             if (_mirror.State != MirrorDiskState.Failed)
                 await StepAsync(cancellationToken).ConfigureAwait(false);
         }
@@ -110,10 +111,24 @@ public sealed class BackgroundCopy
         {
             _condition.Fail(e.Failure);
         }
+        catch (StorageException) when (_mirror.Fence?.Revocation is { } revocation)
+        {
+            _condition.Disown(revocation);
+        }
         catch (Exception e) when (MirrorDisk.IsTargetError(e) && !cancellationToken.IsCancellationRequested)
         {
             _condition.TargetFailed(e);
         }
+    }
+
+    /// <summary>Each chunk passes the fence again; here nothing has begun whose time is measured.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask WaitForLeaseAsync(CancellationToken cancellationToken)
+    {
+        if (_mirror.Fence is not { } fence)
+            return;
+        await fence.EnterAsync(cancellationToken).ConfigureAwait(false);
+        fence.Exit();
     }
 
     private ValueTask StepAsync(CancellationToken cancellationToken)
@@ -168,7 +183,7 @@ public sealed class BackgroundCopy
         }
 
         // The long flush now, while guests do not depend on the target; the one when in sync is short then.
-        if (await _mirror.TryFlushTargetAsync(Timeout.InfiniteTimeSpan, cancellationToken).ConfigureAwait(false))
+        if (await TryFlushAsync(cancellationToken).ConfigureAwait(false))
             _condition.GoSynchronous();
     }
 
@@ -198,14 +213,14 @@ public sealed class BackgroundCopy
         if (copied - _copiedAtFlush < _mirror.Options.FlushEvery && _time.GetElapsedTime(_flushedAt) < FlushInterval)
             return;
         if (copied > _copiedAtFlush)
-            await _mirror.TryFlushTargetAsync(Timeout.InfiniteTimeSpan, cancellationToken).ConfigureAwait(false);
+            await TryFlushAsync(cancellationToken).ConfigureAwait(false);
         _copiedAtFlush = copied;
         _flushedAt = _time.GetTimestamp();
     }
 
     private async ValueTask BecomeInSyncAsync(CancellationToken cancellationToken)
     {
-        if (!await _mirror.TryFlushTargetAsync(Timeout.InfiniteTimeSpan, cancellationToken).ConfigureAwait(false))
+        if (!await TryFlushAsync(cancellationToken).ConfigureAwait(false))
             return;
 
         // The whole device: a write that began before the mirror went synchronous may not have marked its range yet.
@@ -244,8 +259,31 @@ public sealed class BackgroundCopy
         await _limit.TakeAsync(seen, cancellationToken).ConfigureAwait(false);
     }
 
-    private async ValueTask WaitAsync(CancellationToken cancellationToken) =>
-        await _mirror.WaitWhileAsync(MirrorDiskState.Verified, cancellationToken).ConfigureAwait(false);
+    private async ValueTask<bool> TryFlushAsync(CancellationToken cancellationToken)
+    {
+        if (_mirror.Fence is { } fence)
+            await fence.EnterAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            return await _mirror.TryFlushTargetAsync(Timeout.InfiniteTimeSpan, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            _mirror.Fence?.Exit();
+        }
+    }
+
+    private async ValueTask WaitAsync(CancellationToken cancellationToken)
+    {
+        using var waiting = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        Task changed = _mirror.WaitWhileAsync(MirrorDiskState.Verified, waiting.Token).AsTask();
+
+        // Revoked, the next step fails the mirror.
+        await Task.WhenAny(changed, _mirror.Fence?.WhenRevoked ?? changed).ConfigureAwait(false);
+        await waiting.CancelAsync().ConfigureAwait(false);
+        await changed.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        cancellationToken.ThrowIfCancellationRequested();
+    }
 
     private long ChunkLength()
     {

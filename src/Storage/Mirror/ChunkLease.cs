@@ -29,10 +29,23 @@ internal sealed class ChunkLease : IDisposable
             static state => ((ChunkLease)state!).OnTimer(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
-    /// <summary>Waits for the range lock and starts the clock.</summary>
+    /// <summary>Waits until the disk is ours and for the range lock, and starts the clock.</summary>
+    /// <exception cref="StorageException">The disk is not ours any more.</exception>
     public async ValueTask BeginAsync(long offset, long length, CancellationToken cancellationToken)
     {
-        _holder = await _mirror.Locks.AcquireAsync(offset, length, cancellationToken).ConfigureAwait(false);
+        // The fence first, as guests do: who waits there must not hold a lock.
+        if (_mirror.Fence is { } fence)
+            await fence.EnterAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            _holder = await _mirror.Locks.AcquireAsync(offset, length, cancellationToken).ConfigureAwait(false);
+        }
+        catch
+        {
+            _mirror.Fence?.Exit();
+            throw;
+        }
+
         _pending = null;
         Volatile.Write(ref _begun, _mirror.Time.GetTimestamp());
         Volatile.Write(ref _state, Held);
@@ -62,6 +75,15 @@ internal sealed class ChunkLease : IDisposable
     /// <returns>It was still held.</returns>
     public bool Finish(DirtyBitmap bitmap, long offset, long equalLength)
     {
+        var held = EndHold(bitmap, offset, equalLength);
+        _mirror.Fence?.Exit();
+        return held;
+    }
+
+    public void Dispose() => _timer.Dispose();
+
+    private bool EndHold(DirtyBitmap bitmap, long offset, long equalLength)
+    {
         if (_pending is { IsCompleted: false })
         {
             // Cancelled with a request under way: it may still change the target, so it goes on as a late one.
@@ -82,8 +104,6 @@ internal sealed class ChunkLease : IDisposable
         _holder.Dispose();
         return true;
     }
-
-    public void Dispose() => _timer.Dispose();
 
     private void Lose()
     {

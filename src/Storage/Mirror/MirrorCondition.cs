@@ -108,6 +108,8 @@ internal sealed class MirrorCondition(MirrorOptions options, TimeProvider time) 
     {
         Interlocked.Increment(ref _beingDistrusted);
         TargetFailed(error);
+        if (IsWaitedOut(AsTargetFailure(error).Kind))
+            return;
         if (Interlocked.Increment(ref _flushFailures) >= MostFlushFailures)
             Fail(AsTargetFailure(error));
     }
@@ -180,6 +182,16 @@ internal sealed class MirrorCondition(MirrorOptions options, TimeProvider time) 
         }
 
         EndIfFailed();
+    }
+
+    /// <summary>Ends the mirror because the disk is not ours any more. What the target was asked for runs to its end, which others wait for.</summary>
+    public void Disown(StorageException reason)
+    {
+        lock (_sync)
+        {
+            FailLocked(reason);
+            Pulse();
+        }
     }
 
     /// <summary>How long the target must be spared before the mirror may go synchronous again.</summary>
@@ -263,7 +275,9 @@ internal sealed class MirrorCondition(MirrorOptions options, TimeProvider time) 
         _ended.Dispose();
     }
 
-    private static bool IsFinal(StorageErrorKind kind) => kind is StorageErrorKind.NoSpace or StorageErrorKind.ReadOnly
+    private bool IsWaitedOut(StorageErrorKind kind) => kind == StorageErrorKind.NoSpace && options.WaitsForSpace;
+
+    private bool IsFinal(StorageErrorKind kind) => !IsWaitedOut(kind) && kind is StorageErrorKind.NoSpace or StorageErrorKind.ReadOnly
         or StorageErrorKind.NotFound or StorageErrorKind.AccessDenied or StorageErrorKind.Closed;
 
     private static StorageException AsTargetFailure(Exception error) => error as StorageException ?? new StorageException(

@@ -138,8 +138,10 @@ public sealed partial class MirrorDisk
     }
 
     /// <summary>Waits for a request nobody waits for any longer; until it ends nothing else is written to the target.</summary>
+    /// <remarks>The caller is still inside the fence; whoever holds it waits for the late request too.</remarks>
     internal async Task AwaitLateAsync(Task pending, byte[]? rented)
     {
+        Fence?.Join();
         try
         {
             await GiveUpUnlessEndedAsync(pending).ConfigureAwait(false);
@@ -154,11 +156,13 @@ public sealed partial class MirrorDisk
             if (rented is not null)
                 ArrayPool<byte>.Shared.Return(rented);
             _condition.LateEnded();
+            Fence?.Exit();
         }
     }
 
     private async Task AwaitLateFlushAsync(Task pending)
     {
+        Fence?.Join();
         try
         {
             await GiveUpUnlessEndedAsync(pending).ConfigureAwait(false);
@@ -175,6 +179,7 @@ public sealed partial class MirrorDisk
         finally
         {
             _condition.LateEnded();
+            Fence?.Exit();
         }
     }
 

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Godwit.Storage.Bitmaps;
+using Godwit.Storage.Decorators;
 using Godwit.Storage.Locking;
 
 namespace Godwit.Storage.Mirror;
@@ -31,9 +32,11 @@ public sealed partial class MirrorDisk : BlockDevice
     /// <param name="time">Measures limits and back-off.</param>
     /// <param name="options">Limits; the defaults when null.</param>
     /// <param name="unflushed">What a target on another host may forget; stays the caller's.</param>
+    /// <param name="fence">What the guests' requests pass before they come here, and the copy's too; stays the caller's. Null: nobody takes the disk over.</param>
     /// <exception cref="StorageException"><see cref="StorageErrorKind.InvalidRequest"/>: target or bitmap does not fit the source.</exception>
     public MirrorDisk(
-        BlockDevice source, BlockDevice target, DirtyBitmap bitmap, TimeProvider time, MirrorOptions? options = null, UnflushedRanges? unflushed = null)
+        BlockDevice source, BlockDevice target, DirtyBitmap bitmap, TimeProvider time, MirrorOptions? options = null, UnflushedRanges? unflushed = null,
+        Fence? fence = null)
         : base(source.Length, Offered(source.Capabilities))
     {
         if (target.Length != source.Length || bitmap.Length != source.Length)
@@ -48,6 +51,7 @@ public sealed partial class MirrorDisk : BlockDevice
         Time = time;
         Options = options ?? new MirrorOptions();
         Unflushed = unflushed;
+        Fence = fence;
         _condition = new MirrorCondition(Options, time);
 
         // Last: such a target may be found at once.
@@ -79,6 +83,8 @@ public sealed partial class MirrorDisk : BlockDevice
     internal MirrorOptions Options { get; }
 
     internal TimeProvider Time { get; }
+
+    internal Fence? Fence { get; }
 
     internal RangeLock Locks => _locks;
 

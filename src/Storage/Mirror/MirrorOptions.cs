@@ -10,6 +10,9 @@ public sealed record MirrorOptions
     /// <summary>How long the target may go on failing, or not answering, before the mirror gives up.</summary>
     public TimeSpan GiveUpAfter { get; init; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>A full target is retried like any other failure instead of ending the mirror: on another host somebody can make room.</summary>
+    public bool WaitsForSpace { get; init; }
+
     /// <summary>The wait before the first retry; doubles with each, up to five seconds.</summary>
     public TimeSpan FirstRetryAfter { get; init; } = TimeSpan.FromMilliseconds(100);
 

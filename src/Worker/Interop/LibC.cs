@@ -7,7 +7,7 @@ internal static unsafe partial class LibC
 {
     internal const int ReadWrite = 2, WriteOnly = 1, Create = 0x40, Append = 0x400, CloseOnExec = 0x80000, NoFollow = 0x20000;
     internal const int LockExclusive = 2, LockNonBlocking = 4;
-    internal const int SignalKill = 9, SignalTerminate = 15;
+    internal const int SignalKill = 9, SignalTerminate = 15, SignalWindowChanged = 28;
     internal const int Interrupted = 4, WouldBlock = 11, NoEntry = 2, NoProcess = 3, NotPermitted = 1;
     internal const int SetDumpable = 4, SetName = 15, SetNoNewPrivileges = 38;
     internal const int SpawnResetSignals = 0x04, SpawnSetMask = 0x08;
@@ -66,6 +66,9 @@ internal static unsafe partial class LibC
 
     [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
     internal static partial int Signal(int process, int signal);
+
+    [LibraryImport("libc", EntryPoint = "sigaction", SetLastError = true)]
+    internal static partial int SetSignalAction(int signal, byte* action, byte* before);
 
     [LibraryImport("libc", EntryPoint = "waitpid", SetLastError = true)]
     internal static partial int Wait(int process, out int status, int options);

@@ -1,5 +1,6 @@
 using Godwit.Api;
 using Godwit.Api.Workers;
+using Godwit.Nbd.Remote;
 using Godwit.Storage;
 using Godwit.Storage.Bitmaps;
 using Godwit.Storage.Chains;
@@ -106,7 +107,7 @@ internal sealed partial class DiskMirroring
         }
 
         await PutUnderGuestAsync(
-            mirror, new RunningMirror(_device.Current, target, bitmap, mirror.BytesPerSecond, _guests, _context.Time), cancellationToken).ConfigureAwait(false);
+            mirror, new RunningMirror(_device.Current, target, bitmap, mirror.BytesPerSecond, _guests, _context.Time, _fence), cancellationToken).ConfigureAwait(false);
     }
 
     /// <param name="mirror">The mirror as recorded.</param>
@@ -178,14 +179,23 @@ internal sealed partial class DiskMirroring
 
     private async Task CloseTargetAsync(RunningMirror running)
     {
+        var ours = _fence.TryEnter();
         try
         {
             await running.DisposeAsync().ConfigureAwait(false);
-            await running.Target.DisposeAsync().ConfigureAwait(false);
+
+            // Closing an image writes, a VHDX the end of its log. One that is held stays open and untouched until this process ends.
+            if (ours || running.Target is RemoteDisk)
+                await running.Target.DisposeAsync().ConfigureAwait(false);
         }
         catch (StorageException e)
         {
             _context.Log.Warn($"{_context.Name}: the target was not closed properly: {e.Message}");
+        }
+        finally
+        {
+            if (ours)
+                _fence.Exit();
         }
     }
 }

@@ -20,6 +20,9 @@ internal sealed partial class DiskMirroring
     /// <summary>A link may be cut, and the other host be started again, for so long; the administrator can cancel at any time.</summary>
     private static readonly TimeSpan PatienceWithLinks = TimeSpan.FromHours(24);
 
+    /// <summary>How long a server may take to let us in; the first time somebody waits for it.</summary>
+    private static readonly TimeSpan PatienceWithServers = TimeSpan.FromSeconds(10);
+
     /// <summary>Connects and starts copying; the same job again changes nothing.</summary>
     internal async Task StartRemoteAsync(StartRemoteMirror request)
     {
@@ -32,6 +35,8 @@ internal sealed partial class DiskMirroring
 
         CheckSource(request.Disk);
         CheckRemote(request);
+        if (WhyHeld() is { } held)
+            throw new GodwitException(held);
         var name = $"nbds://{request.Target.Address}:{request.Target.Port}/{request.Target.Export}";
         var mirror = new WorkerMirrorConfig(
             request.JobId, name, name, request.BytesPerSecond, SwitchedFrom: null, _context.BootId, Remote: request.Target, Epoch: 1);
@@ -74,8 +79,8 @@ internal sealed partial class DiskMirroring
         try
         {
             var (bitmap, unflushed) = OpenBitmaps();
-            var options = new MirrorOptions { GiveUpAfter = PatienceWithLinks, ChunksAtOnce = mirror.Remote!.Connections };
-            running = new RunningMirror(_device.Current, target, bitmap, mirror.BytesPerSecond, _guests, _context.Time, options, unflushed);
+            var options = new MirrorOptions { GiveUpAfter = PatienceWithLinks, WaitsForSpace = true, ChunksAtOnce = mirror.Remote!.Connections };
+            running = new RunningMirror(_device.Current, target, bitmap, mirror.BytesPerSecond, _guests, _context.Time, _fence, options, unflushed);
         }
         catch
         {
@@ -115,9 +120,10 @@ internal sealed partial class DiskMirroring
         var (target, tls) = (mirror.Remote!, _context.Folders.Tls);
         return new RemoteDiskOptions(new IPEndPoint(IPAddress.Parse(target.Address), target.Port), target.Export, mirror.Epoch)
         {
-            Tls = NbdTlsIdentity.Load(Path.Combine(tls, "cert.pem"), Path.Combine(tls, "key.pem"), Path.Combine(tls, "ca.pem")),
+            Tls = () => NbdTlsIdentity.Load(Path.Combine(tls, "cert.pem"), Path.Combine(tls, "key.pem"), Path.Combine(tls, "ca.pem")),
             ServerName = target.ServerName,
             Connections = target.Connections,
+            ConnectLimit = PatienceWithServers,
             Time = _context.Time,
             OnChange = change => _context.Log.Note($"{_context.Name}: {change}"),
         };

@@ -30,6 +30,11 @@ internal sealed partial class DiskMirroring
                 ErrorCode.WrongState, $"disk {request.Disk} is not ready to switch: its mirror is {Status()?.State}", "wait until it is verified");
         }
 
+        await WhileOursAsync(() => SwitchAsync(running, mirror)).ConfigureAwait(false);
+    }
+
+    private async Task SwitchAsync(RunningMirror running, WorkerMirrorConfig mirror)
+    {
         // Once before the gate closes, so that little is left to write while the guest waits.
         await running.Target.FlushAsync(CancellationToken.None).ConfigureAwait(false);
         var asked = _context.Time.GetTimestamp();
@@ -50,11 +55,14 @@ internal sealed partial class DiskMirroring
                 ErrorCode.WrongState, $"disk {request.Disk} has not been switched yet", "cancel the mirror to get rid of it");
         }
 
-        if (!request.RetainSource)
-            DeleteSource(source, mirror.SourceFile);
-        _context.Record(null);
-        _last = null;
-        return Task.CompletedTask;
+        return WhileOursAsync(() =>
+        {
+            if (!request.RetainSource)
+                DeleteSource(source, mirror.SourceFile);
+            _context.Record(null);
+            _last = null;
+            return Task.CompletedTask;
+        });
     }
 
     /// <summary>Runs while no request is under way. Everything before the commit point can be undone, nothing after it fails.</summary>
@@ -64,6 +72,8 @@ internal sealed partial class DiskMirroring
             throw new GodwitException(ErrorCode.WrongState, $"the mirror of {_context.Name} fell back to {running.Device.State}", "try again");
         _device.CheckReplacement(running.Target);
         await running.Target.FlushAsync(CancellationToken.None).ConfigureAwait(false);
+        // The last moment to look: what follows takes effect.
+        await WhileOursAsync(() => Task.CompletedTask).ConfigureAwait(false);
         if (mirror.TargetFile is not { } identity || !FileStatus.Is(mirror.UnfinishedPath, identity))
             throw new GodwitException(ErrorCode.NotFound, $"{mirror.UnfinishedPath} is gone or was replaced", "cancel the job and start it again");
         LocalFolder.RenameWithoutReplacing(mirror.UnfinishedPath, mirror.TargetPath);

@@ -1,5 +1,6 @@
 using Godwit.Api;
 using Godwit.Api.Workers;
+using Godwit.Storage.Decorators;
 using Godwit.Storage.Formats;
 using Godwit.Storage.Metrics;
 using Godwit.Storage.Mirror;
@@ -19,6 +20,7 @@ internal sealed partial class DiskMirroring
     private readonly SwitchableDisk _device;
     private readonly ImageDescription _sourceImage;
     private readonly Func<GuestLoad> _guests;
+    private readonly Fence _fence;
     private volatile RunningMirror? _running;
     private Problem? _failure;
     private MirrorProgress? _last;
@@ -28,12 +30,14 @@ internal sealed partial class DiskMirroring
     /// <param name="device">The disk.</param>
     /// <param name="sourceImage">How its image is laid out.</param>
     /// <param name="guests">What guests have asked for so far: copies keep out of their way.</param>
-    internal DiskMirroring(MirrorContext context, SwitchableDisk device, ImageDescription sourceImage, Func<GuestLoad> guests)
+    /// <param name="fence">What the guests' requests pass, and everything that is written here.</param>
+    internal DiskMirroring(MirrorContext context, SwitchableDisk device, ImageDescription sourceImage, Func<GuestLoad> guests, Fence fence)
     {
         _context = context;
         _device = device;
         _sourceImage = sourceImage;
         _guests = guests;
+        _fence = fence;
     }
 
     private WorkerMirrorConfig? Mirror => _context.Entry.Mirror;
@@ -42,7 +46,7 @@ internal sealed partial class DiskMirroring
     internal MirrorStatus? Status()
     {
         var running = _running;
-        return MirrorReport.Of(Mirror, running?.Progress ?? _last, _failure ?? running?.Problem);
+        return MirrorReport.Of(Mirror, running?.Progress ?? _last, _failure ?? running?.Problem ?? (running is null ? null : WhyHeld()));
     }
 
     /// <summary>Carries on with the mirror an earlier worker had started, before the first request is served.</summary>
@@ -83,6 +87,11 @@ internal sealed partial class DiskMirroring
 
         CheckSource(request.Disk);
         CheckTarget(request);
+        await WhileOursAsync(() => StartAnewAsync(request)).ConfigureAwait(false);
+    }
+
+    private async Task StartAnewAsync(StartMirror request)
+    {
         var mirror = new WorkerMirrorConfig(
             request.JobId,
             request.TargetPath,
@@ -173,8 +182,29 @@ internal sealed partial class DiskMirroring
         if (mirror.Cancelled)
             throw new GodwitException(ErrorCode.WrongState, $"job {mirror.JobId} has been cancelled", "cancel it again to finish that");
         if (_running is null && mirror is { SwitchedFrom: null, Failure: null })
-            await StartOverAsync(mirror, CancellationToken.None).ConfigureAwait(false);
+            await WhileOursAsync(() => StartOverAsync(mirror, CancellationToken.None)).ConfigureAwait(false);
     }
+
+    /// <summary>Does something that writes, counted as a request of a guest is: whoever takes the disk over waits for it.</summary>
+    /// <exception cref="GodwitException"><see cref="ErrorCode.WrongState"/>: the disk is held, or is not ours any more. Nothing was done.</exception>
+    private async Task WhileOursAsync(Func<Task> action)
+    {
+        if (!await _fence.TryRunAsync(action).ConfigureAwait(false))
+            throw new GodwitException(WhyHeld() ?? Held());
+    }
+
+    /// <summary>Why nothing may be written now; null when it may.</summary>
+    private Problem? WhyHeld() => _fence switch
+    {
+        { Revocation: { } revocation } => Problems.Of(revocation),
+        { IsHeld: true } => Held(),
+        _ => null,
+    };
+
+    private Problem Held() => new(
+        ErrorCode.WrongState,
+        $"disk {_context.Name} is held: the lease that says that this host owns it has run out or was taken back; its mirror waits as its guest does",
+        "it goes on with the next lease");
 
     private static void CheckRate(long? bytesPerSecond)
     {

@@ -1,6 +1,7 @@
 using Godwit.Api;
 using Godwit.Storage;
 using Godwit.Storage.Bitmaps;
+using Godwit.Storage.Decorators;
 using Godwit.Storage.Limits;
 using Godwit.Storage.Metrics;
 using Godwit.Storage.Mirror;
@@ -26,17 +27,18 @@ internal sealed class RunningMirror : IAsyncDisposable
     /// <param name="bytesPerSecond">Upper limit of the copy's rate, or null for none.</param>
     /// <param name="guests">What guests have asked for so far.</param>
     /// <param name="time">The clock.</param>
+    /// <param name="fence">What the copy passes, as the guests' requests do.</param>
     /// <param name="options">Limits; the defaults when null.</param>
     /// <param name="unflushed">What a target on another host may forget; owned from now on.</param>
     internal RunningMirror(
-        BlockDevice source, BlockDevice target, DirtyBitmap bitmap, long? bytesPerSecond, Func<GuestLoad> guests, TimeProvider time,
+        BlockDevice source, BlockDevice target, DirtyBitmap bitmap, long? bytesPerSecond, Func<GuestLoad> guests, TimeProvider time, Fence fence,
         MirrorOptions? options = null, UnflushedRanges? unflushed = null)
     {
         Source = source;
         Target = target;
         _bitmap = bitmap;
         _unflushed = unflushed;
-        Device = new MirrorDisk(source, target, bitmap, time, options, unflushed);
+        Device = new MirrorDisk(source, target, bitmap, time, options, unflushed, fence);
         _limit = new RateLimit(bytesPerSecond, time);
         _copy = new BackgroundCopy(Device, _limit, time, guests);
     }

@@ -23,12 +23,12 @@ internal sealed class ServedDisk : IDisposable
     private readonly MirrorContext _context;
     private readonly SemaphoreSlim _gate = new(1);
     private readonly DiskUse _use;
+    private readonly Fence _fence;
     private volatile Problem? _problem;
     private volatile NbdExport? _export;
     private DiskMirroring? _mirroring;
     private volatile DiskPoints? _points;
     private SwitchableDisk? _device;
-    private FencedDisk? _fence;
     private DiskCounters? _counters;
     private DiskFormat _format;
     private IReadOnlyList<string>? _gaps;
@@ -39,6 +39,11 @@ internal sealed class ServedDisk : IDisposable
     {
         _context = context;
         _use = new DiskUse(context);
+        _fence = new Fence(BootTime.Clock, context.Entry.Disk.Path);
+
+        // Before anything is opened: a mirror that is taken up again waits as guests do.
+        if (context.Entry.Leased)
+            _ = _fence.HoldAsync(CancellationToken.None);
     }
 
     /// <summary>Name of the export.</summary>
@@ -97,29 +102,28 @@ internal sealed class ServedDisk : IDisposable
     });
 
     /// <summary>Serves until a deadline, and from now on not without a lease. Recorded first, so that the next worker does not either.</summary>
-    internal Task RenewAsync(RenewLease lease) => ExclusiveAsync(() =>
+    /// <remarks>This, holding and revoking are not one at a time with the rest: a mirror's switch, or a link that is being made, may take
+    /// longer than a lease.</remarks>
+    internal void Renew(RenewLease lease)
     {
         NeedLease();
-        _fence?.Renew(lease.Generation, TimeSpan.FromMilliseconds(lease.Milliseconds));
-        return Task.FromResult(true);
-    });
+        _fence.Renew(lease.Generation, TimeSpan.FromMilliseconds(lease.Milliseconds));
+    }
 
-    /// <summary>Holds all requests; none is under way when it returns, unless a lease came first.</summary>
-    /// <remarks>Not one at a time with the rest: a mirror's switch may wait for the very requests that are held.</remarks>
+    /// <summary>Holds all requests, a mirror's own too; none is under way when it returns, unless a lease came first.</summary>
     internal Task HoldAsync()
     {
-        // Held first, whatever becomes of the record; a disk that is opened only now finds the record.
-        var held = _fence?.HoldAsync(CancellationToken.None);
+        // Held first, whatever becomes of the record.
+        var held = _fence.HoldAsync(CancellationToken.None);
         NeedLease();
-        return held ?? _fence?.HoldAsync(CancellationToken.None) ?? Task.CompletedTask;
+        return held;
     }
 
     /// <summary>Fails all requests from now on; the next worker holds them until it has a lease.</summary>
     internal void Revoke(string reason)
     {
-        _fence?.Revoke(reason);
+        _fence.Revoke(reason);
         NeedLease();
-        _fence?.Revoke(reason);
     }
 
     /// <summary>Looks after a mirror, and what the disk was promised; called about every second.</summary>
@@ -152,32 +156,32 @@ internal sealed class ServedDisk : IDisposable
             _use.Shortfall);
     }
 
-    /// <summary>Flushes the disk, after whatever is changing it now.</summary>
+    /// <summary>Flushes the disk, after whatever is changing it now; not one that is held.</summary>
     internal Task FlushAsync() => ExclusiveAsync(async () =>
     {
-        if (_device is not null && !_closed)
-            await _device.FlushAsync(CancellationToken.None).ConfigureAwait(false);
+        if (_device is { } device && !_closed)
+            await _fence.TryRunAsync(() => device.FlushAsync(CancellationToken.None).AsTask()).ConfigureAwait(false);
         return true;
     });
 
     /// <summary>Flushes and closes everything. The server has ended: no request comes any more.</summary>
+    /// <remarks>A disk that is held is left as it is, as if this process had been killed: closing writes too, a VHDX the end of its log.</remarks>
     internal Task CloseAsync() => ExclusiveAsync(async () =>
     {
         _closed = true;
         if (_mirroring is not null)
             await _mirroring.CloseAsync().ConfigureAwait(false);
-        if (_device is not null)
-        {
-            await _device.FlushAsync(CancellationToken.None).ConfigureAwait(false);
-            await _device.DisposeAsync().ConfigureAwait(false);
-            _points!.Close();
-        }
-
+        if (_device is { } device && !await _fence.TryRunAsync(() => CloseAsync(device)).ConfigureAwait(false))
+            _context.Log.Warn($"{Name} is held for want of a lease: left as it is, not flushed");
         return true;
     });
 
     /// <inheritdoc/>
-    public void Dispose() => _gate.Dispose();
+    public void Dispose()
+    {
+        _gate.Dispose();
+        _fence.Dispose();
+    }
 
     private async Task OpenAsync(CancellationToken cancellationToken)
     {
@@ -198,7 +202,7 @@ internal sealed class ServedDisk : IDisposable
         var changes = new ChangeTracker();
         var device = new SwitchableDisk(source.Device, changes);
         var counters = new DiskCounters();
-        var mirroring = new DiskMirroring(_context, device, image, counters.ReadLoad);
+        var mirroring = new DiskMirroring(_context, device, image, counters.ReadLoad, _fence);
         var points = new DiskPoints(_context, device, changes);
         try
         {
@@ -213,22 +217,26 @@ internal sealed class ServedDisk : IDisposable
         }
 
         (_format, _device, _mirroring, _counters, _points) = (image.Format.ToApi(), device, mirroring, counters, points);
-        _export = new NbdExport(Name, await StackAsync(device, counters).ConfigureAwait(false)) { Changes = changes };
+        _export = new NbdExport(Name, Stack(device, counters)) { Changes = changes };
         _gaps = source.Gaps.Count > 0 ? source.Gaps : null;
         foreach (var gap in source.Gaps)
             _context.Log.Warn($"{Name}: {gap}");
         _context.Log.Note($"{Name} is served from {disk.Path} ({_format}, {device.Length} bytes)");
     }
 
+    private async Task CloseAsync(SwitchableDisk device)
+    {
+        await device.FlushAsync(CancellationToken.None).ConfigureAwait(false);
+        await device.DisposeAsync().ConfigureAwait(false);
+        _points!.Close();
+    }
+
     /// <summary>What stands between a client and the disk (docs/design/storage.md).</summary>
-    private async Task<BlockDevice> StackAsync(SwitchableDisk device, DiskCounters counters)
+    private MeteredDisk Stack(SwitchableDisk device, DiskCounters counters)
     {
         var disk = _context.Entry.Disk;
         BlockDevice durable = disk is { Cache: DiskCache.Writethrough, ReadOnly: false } ? new WriteThroughDisk(device) : device;
-        _fence = new FencedDisk(durable, BootTime.Clock);
-        if (_context.Entry.Leased)
-            await _fence.HoldAsync(CancellationToken.None).ConfigureAwait(false);
-        var throttle = new ThrottledDisk(_fence, _context.Time);
+        var throttle = new ThrottledDisk(new FencedDisk(durable, _fence), _context.Time);
         _use.Attach(throttle);
         return new MeteredDisk(throttle, counters);
     }

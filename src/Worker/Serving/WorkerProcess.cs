@@ -27,7 +27,8 @@ internal sealed class WorkerProcess : IDisposable
     private readonly Lock _gate = new();
     private Task _serving = Task.CompletedTask;
     private Task<bool>? _stopping;
-    private volatile int _exitCode;
+    private volatile bool _ends;
+    private volatile bool _startsAgain;
 
     private WorkerProcess(WorkerOptions.Serve options, TimeProvider time, EventLog log, DiskSet disks, WorkerSandbox sandbox)
     {
@@ -103,7 +104,9 @@ internal sealed class WorkerProcess : IDisposable
         await _stopControl.CancelAsync().ConfigureAwait(false);
         await Task.WhenAll(controlling, checking).ConfigureAwait(false);
         _log.Note($"worker {Environment.ProcessId} stopped{(clean ? "" : ", not everything could be flushed")}");
-        return _exitCode;
+
+        // Whoever wants an end gets it, also in the middle of a restart.
+        return _startsAgain && !_ends ? WorkerCommand.StartAgain : 0;
     }
 
     private async Task<WorkerStatus> HandleAsync(WorkerRequest request)
@@ -127,7 +130,7 @@ internal sealed class WorkerProcess : IDisposable
         LimitDisk limit => _disks.Find(limit.Disk).LimitAsync(limit.Limits),
         AddPoint add => _disks.Find(add.Disk).TrackAsync(points => points.AddAsync(add)),
         RemovePoint remove => _disks.Find(remove.Disk).TrackAsync(points => points.RemoveAsync(remove)),
-        RenewLease lease => _disks.ForAllAsync(disk => disk.RenewAsync(lease)),
+        RenewLease lease => _disks.ForAllAsync(disk => Task.Run(() => disk.Renew(lease))),
         HoldDisks => _disks.ForAllAsync(disk => disk.HoldAsync()),
         RevokeLease lease => _disks.ForAllAsync(disk => Task.Run(() => disk.Revoke(lease.Reason))),
         _ => _disks.RetryAsync(CancellationToken.None),
@@ -145,14 +148,13 @@ internal sealed class WorkerProcess : IDisposable
         await _disks.SettleAsync().ConfigureAwait(false);
         if (_stopRequested.Task.IsCompleted)
             throw new GodwitException(ErrorCode.WrongState, "the worker ends already");
-        _exitCode = WorkerCommand.StartAgain;
+        _startsAgain = true;
         return await EndAsync().ConfigureAwait(false);
     }
 
     private Task<WorkerStatus> HandleStopAsync()
     {
-        // Also when it is ending to be started again.
-        _exitCode = 0;
+        _ends = true;
         return EndAsync();
     }
 
@@ -209,7 +211,7 @@ internal sealed class WorkerProcess : IDisposable
     private void Stop(PosixSignalContext context)
     {
         context.Cancel = true;
-        _exitCode = 0;
+        _ends = true;
         _stopRequested.TrySetResult();
     }
 

@@ -16,6 +16,8 @@ namespace Godwit.Worker.Supervision;
 /// in the handshake instead of sleeping out its back-off.</remarks>
 internal sealed class Supervisor : IDisposable
 {
+    private static readonly TimeSpan AlmostStopped = TimeSpan.FromMilliseconds(5);
+
     private readonly WorkerFolders _folders;
     private readonly TimeProvider _time;
     private readonly Inheritance? _inherited;
@@ -68,7 +70,7 @@ internal sealed class Supervisor : IDisposable
             var started = _time.GetTimestamp();
             var ended = RunWorker(restarts);
             if (ended == 0 || _stop.IsSet)
-                return End(ended);
+                return End(_stop.IsSet && IsAsked(ended) ? 0 : ended);
             if (ended == WorkerCommand.StartAgain)
             {
                 Log("worker ended to be started again");
@@ -145,6 +147,11 @@ internal sealed class Supervisor : IDisposable
     {
         if (!_program.IsReplaced)
             return;
+        // A SIGTERM from here on ends this process: there is no worker to be told, and the new program may not listen yet.
+        using var termination = new PlainTermination();
+        PlainTermination.Settle();
+        if (_stop.Wait(AlmostStopped))
+            return;
         Log($"supervisor {Environment.ProcessId} becomes the new {_program.Path}");
         try
         {
@@ -157,6 +164,9 @@ internal sealed class Supervisor : IDisposable
             Log($"{e.Problem.Title}; going on with the old program");
         }
     }
+
+    /// <summary>How a worker ends that was told to stop while it ended to be started again, or before it listened.</summary>
+    private static bool IsAsked(int ended) => ended == WorkerCommand.StartAgain || ended == -LibC.SignalTerminate;
 
     private int StartWorker(int restarts)
     {

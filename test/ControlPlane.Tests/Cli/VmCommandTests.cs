@@ -103,12 +103,43 @@ public sealed class VmCommandTests
             QEMU:         process 4711
             Worker:       process 4712
 
-            DISK      SIZE  FORMAT  PATH
-            disk0   40 GiB  vhdx    /srv/vms/web.vhdx
-            disk1  512 MiB  raw     /srv/vms/data.img
+            DISK      SIZE  FORMAT  CACHE      PATH
+            disk0   40 GiB  vhdx    writeback  /srv/vms/web.vhdx
+            disk1  512 MiB  raw     writeback  /srv/vms/data.img
 
             """,
             (await run.RunAsync("vm", "show", "web")).Out);
+    }
+
+    [Fact(Timeout = 30_000)]
+    public async Task Show_tells_cache_modes_and_what_is_missing()
+    {
+        var vm = Samples.Vm() with
+        {
+            Disks =
+            [
+                new Disk("disk0", "/mnt/a.img", DiskFormat.Raw, 1 << 30, DiskCache.None, ["/mnt/a.img: no locks\e[2J", "/mnt/a.img: no O_DIRECT"]),
+                new Disk("disk1", "/mnt/b.img", DiskFormat.Raw, 1 << 30, DiskCache.Writethrough),
+            ],
+        };
+        await using var daemon = FakeDaemon.Answering(_ => (200, JsonSerializer.Serialize(vm, ApiJson.Default.VirtualMachine)));
+        using var run = CliRun.Against(daemon);
+        Assert.EndsWith(
+            """
+            DISK    SIZE  FORMAT  CACHE         PATH
+            disk0  1 GiB  raw     none          /mnt/a.img
+            disk1  1 GiB  raw     writethrough  /mnt/b.img
+
+            DISK   MISSING PROTECTION
+            disk0  /mnt/a.img: no locks?[2J
+            disk0  /mnt/a.img: no O_DIRECT
+
+            """,
+            (await run.RunAsync("vm", "show", "web")).Out,
+            StringComparison.Ordinal);
+        var json = (await run.RunAsync("vm", "show", "web", "--json")).Out;
+        Assert.Contains("\"cache\": \"None\"", json, StringComparison.Ordinal);
+        Assert.Contains("\"/mnt/a.img: no O_DIRECT\"", json, StringComparison.Ordinal);
     }
 
     [Theory(Timeout = 30_000)]

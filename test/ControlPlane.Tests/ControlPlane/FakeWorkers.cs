@@ -250,9 +250,11 @@ internal sealed class FakeDisk(string name, string path)
 
     public List<DiskPoint> Points { get; } = [];
 
+    public IReadOnlyList<string>? Gaps { get; set; }
+
     public WorkerDiskStatus Status() => new(
         Name, Path, DiskFormat.VhdxDynamic, 1 << 30, FakeWorkers.Allocated, 1, Mirror?.Status(), Problem, FakeWorkers.Statistics, Limits,
-        Points.Count == 0 ? null : [.. Points]);
+        Points.Count == 0 ? null : [.. Points], Gaps);
 }
 
 internal sealed class FakeMirror(Guid job, string target, string unfinished)

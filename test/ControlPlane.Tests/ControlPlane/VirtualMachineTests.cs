@@ -85,6 +85,21 @@ public sealed class VirtualMachineTests
     }
 
     [Fact(Timeout = 20_000)]
+    public async Task A_disk_is_shown_with_its_cache_mode_and_while_it_is_served_with_what_is_missing()
+    {
+        await using var host = new FakeHost();
+        var vm = await host.AddVmAsync();
+        host.Workers.Find(vm.Id)!.Disks[0].Gaps = ["no locks there"];
+        var disk = (await host.Operations.GetAsync("vm", Token)).Disks[0];
+        Assert.Equal(DiskCache.Writeback, disk.Cache);
+        Assert.Equal(["no locks there"], disk.Gaps);
+        await host.Operations.StopAsync("vm", new StopRequest(), Token);
+        disk = (await host.Operations.GetAsync("vm", Token)).Disks[0];
+        Assert.Equal((DiskCache.Writeback, null), (disk.Cache, disk.Gaps));
+        Assert.Null(host.Parts.Vms.Get("vm").Disks[0].Gaps);
+    }
+
+    [Fact(Timeout = 20_000)]
     public async Task A_start_that_fails_leaves_no_worker()
     {
         await using var host = new FakeHost();

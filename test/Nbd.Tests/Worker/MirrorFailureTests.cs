@@ -3,7 +3,6 @@ using Godwit.Api.Workers;
 using Godwit.Storage;
 using Godwit.Storage.Chains;
 using Godwit.Storage.Formats;
-using Godwit.Testing.Hosts;
 using Xunit;
 
 namespace Godwit.Nbd.Tests.Worker;
@@ -20,7 +19,7 @@ public sealed class MirrorFailureTests
     {
         await using var worker = await WorkerUnderTest.StartAsync(Size, _ct, "disk0.vhdx");
         var full = worker.File("full");
-        await using var mount = await MountAsync(full, "size=8m");
+        await using var mount = await SmallFileSystem.MountAsync(full, "size=8m", _ct);
         await using var writers = await FillAsync(worker);
         await worker.AskAsync(new StartMirror("disk0", Job, Path.Combine(full, "copy.vhdx"), null), _ct);
         var failed = await worker.WaitForAsync(d => d.Mirror?.State == MirrorState.Failed, _ct);
@@ -36,7 +35,7 @@ public sealed class MirrorFailureTests
     {
         await using var worker = await WorkerUnderTest.StartAsync(Size, _ct, "disk0.vhdx");
         var full = worker.File("full");
-        await using var mount = await MountAsync(full, "size=8m");
+        await using var mount = await SmallFileSystem.MountAsync(full, "size=8m", _ct);
         await worker.AskAsync(new StartMirror("disk0", Job, Path.Combine(full, "copy.vhdx"), null), _ct);
         await worker.WaitForAsync(d => d.Mirror?.State == MirrorState.Verified, _ct);
         await using var writers = await FillAsync(worker, atOnce);
@@ -50,7 +49,7 @@ public sealed class MirrorFailureTests
     {
         await using var worker = await WorkerUnderTest.StartAsync(Size, _ct, "disk0.vhdx");
         var locked = worker.File("locked");
-        await using var mount = await MountAsync(locked, "ro");
+        await using var mount = await SmallFileSystem.MountAsync(locked, "ro", _ct);
         var reply = await worker.AskAsync(new StartMirror("disk0", Job, Path.Combine(locked, "deep/copy.vhdx"), null), _ct);
         Assert.True(reply.Problem?.Code is ErrorCode.AccessDenied or ErrorCode.IoFailed, reply.Problem?.ToString());
         Assert.Contains(locked, reply.Problem!.Title, StringComparison.Ordinal);
@@ -143,19 +142,5 @@ public sealed class MirrorFailureTests
         await writers.StopAsync();
         await worker.StopAsync(_ct);
         writers.Check(await Tools.ToRawAsync(worker.File("disk0.vhdx"), _ct));
-    }
-
-    private async Task<IAsyncDisposable> MountAsync(string folder, string options)
-    {
-        Directory.CreateDirectory(folder);
-        var mounted = await ChildProgram.RunAsync("mount", ["-t", "tmpfs", "-o", options, "tmpfs", folder], null, _ct);
-        Assert.SkipWhen(mounted.ExitCode != 0, $"this test needs the right to mount a tmpfs: {mounted.Error}");
-        return new Mounted(folder);
-    }
-
-    private sealed class Mounted(string folder) : IAsyncDisposable
-    {
-        public async ValueTask DisposeAsync() =>
-            (await ChildProgram.RunAsync("umount", ["-l", folder], null, CancellationToken.None)).Succeeded();
     }
 }

@@ -1,11 +1,6 @@
-using System.Net;
-using System.Text.Json;
 using Godwit.Api;
 using Godwit.Api.Workers;
 using Godwit.Nbd.Tests.Remote;
-using Godwit.Nbd.Tests.Tls;
-using Godwit.Storage.Files;
-using Godwit.Storage.Formats.Raw;
 using Godwit.Testing;
 using Xunit;
 
@@ -16,7 +11,6 @@ namespace Godwit.Nbd.Tests.Worker;
 public sealed class RemoteMirrorTests : IDisposable
 {
     private const long Size = 32 << 20;
-    private static readonly Guid Job = Guid.Parse("5eed0002-0000-4000-8000-000000000002");
     private readonly CancellationToken _ct = TestContext.Current.CancellationToken;
     private readonly TempFolder _far = new();
 
@@ -25,12 +19,12 @@ public sealed class RemoteMirrorTests : IDisposable
     [Fact(Timeout = 120_000)]
     public async Task Kills_of_the_worker_and_cuts_of_the_link_under_load_lose_nothing()
     {
-        await using var host = await FarHost.StartAsync(_far.File("target.img"), Size);
+        await using var host = await FarHost.CreateAsync(_far.File("target.img"), Size);
         await using var link = new BreakableLink(host.EndPoint, tcp: true);
-        await using var worker = await StartAsync(host, link.Port, "disk0.vhdx");
+        await using var worker = await host.MirroredAsync(_ct, link.Port, "disk0.vhdx");
         await using var writers = SequencedWriters.Start(worker.NbdSocket, "disk0", Size, writers: 3, seed: 21, TimeSpan.FromMilliseconds(2));
         await Task.Delay(100, _ct);
-        Assert.Null((await worker.AskAsync(Start("disk0", link.Port, bytesPerSecond: 24 << 20), _ct)).Problem);
+        Assert.Null((await worker.AskAsync(FarHost.Start("disk0", link.Port, bytesPerSecond: 24 << 20), _ct)).Problem);
         for (var round = 1; round <= 3; round++)
         {
             await Task.Delay(100, _ct);
@@ -56,8 +50,8 @@ public sealed class RemoteMirrorTests : IDisposable
     [Fact(Timeout = 60_000)]
     public async Task Four_disks_are_mirrored_at_once_and_a_cancel_leaves_the_others_alone()
     {
-        await using var host = await FarHost.StartAsync(_far.File("target.img"), Size, disks: 4);
-        await using var worker = await StartAsync(host, host.EndPoint.Port, "disk0.vhdx", "disk1.img", "disk2.vhdx", "disk3.img");
+        await using var host = await FarHost.CreateAsync(_far.File("target.img"), Size, disks: 4);
+        await using var worker = await host.MirroredAsync(_ct, host.EndPoint.Port, "disk0.vhdx", "disk1.img", "disk2.vhdx", "disk3.img");
         for (var i = 0; i < 4; i++)
         {
             await Tools.RunAsync(
@@ -65,8 +59,8 @@ public sealed class RemoteMirrorTests : IDisposable
         }
 
         for (var i = 0; i < 4; i++)
-            Assert.Null((await worker.AskAsync(Start($"disk{i}", host.EndPoint.Port, i, i == 3 ? 1 << 16 : null), _ct)).Problem);
-        Assert.Null((await worker.AskAsync(new CancelMirror("disk3", Job), _ct)).Problem);
+            Assert.Null((await worker.AskAsync(FarHost.Start($"disk{i}", host.EndPoint.Port, i, i == 3 ? 1 << 16 : null), _ct)).Problem);
+        Assert.Null((await worker.AskAsync(new CancelMirror("disk3", FarHost.Job), _ct)).Problem);
         var status = await worker.StatusAsync(_ct);
         while (status.Disks.Take(3).Any(d => d.Mirror?.State != MirrorState.Verified))
         {
@@ -75,7 +69,7 @@ public sealed class RemoteMirrorTests : IDisposable
         }
 
         Assert.Null(status.Disks[3].Mirror);
-        Assert.Equal(ErrorCode.WrongState, (await worker.AskAsync(new SwitchMirror("disk0", Job), _ct)).Problem?.Code);
+        Assert.Equal(ErrorCode.WrongState, (await worker.AskAsync(new SwitchMirror("disk0", FarHost.Job), _ct)).Problem?.Code);
         Assert.Equal(0, await worker.StopAsync(_ct));
         await host.StopAsync();
         for (var i = 0; i < 3; i++)
@@ -85,83 +79,17 @@ public sealed class RemoteMirrorTests : IDisposable
     [Fact(Timeout = 60_000)]
     public async Task What_is_wrong_is_said_at_once_and_the_disk_goes_on()
     {
-        await using var host = await FarHost.StartAsync(_far.File("target.img"), Size);
-        await using var worker = await StartAsync(host, host.EndPoint.Port, "disk0.vhdx");
-        Assert.Equal(ErrorCode.NotFound, (await worker.AskAsync(Start("disk0", host.EndPoint.Port, 7), _ct)).Problem?.Code);
+        await using var host = await FarHost.CreateAsync(_far.File("target.img"), Size);
+        await using var worker = await host.MirroredAsync(_ct, host.EndPoint.Port, "disk0.vhdx");
+        Assert.Equal(ErrorCode.NotFound, (await worker.AskAsync(FarHost.Start("disk0", host.EndPoint.Port, 7), _ct)).Problem?.Code);
 
         // A port the host does not allow: the kernel refuses, whatever listens there.
-        var refused = (await worker.AskAsync(Start("disk0", 1), _ct)).Problem;
+        var refused = (await worker.AskAsync(FarHost.Start("disk0", 1), _ct)).Problem;
         Assert.Contains("Permission denied", refused?.Title, StringComparison.Ordinal);
         File.Delete(Path.Combine(worker.Config, "tls", "key.pem"));
-        Assert.Equal(ErrorCode.NotFound, (await worker.AskAsync(Start("disk0", host.EndPoint.Port), _ct)).Problem?.Code);
+        Assert.Equal(ErrorCode.NotFound, (await worker.AskAsync(FarHost.Start("disk0", host.EndPoint.Port), _ct)).Problem?.Code);
         Assert.Null((await worker.DiskAsync(_ct)).Mirror);
         Assert.Empty(Directory.GetFiles(worker.Config, "*.bitmap"));
         Assert.Empty(Directory.GetFiles(worker.Config, "*.unflushed"));
-    }
-
-    private static StartRemoteMirror Start(string disk, int port, int export = 0, long? bytesPerSecond = null) =>
-        new(disk, Job, new RemoteTarget("127.0.0.1", port, $"target{export}", "localhost"), bytesPerSecond);
-
-    private async Task<WorkerUnderTest> StartAsync(FarHost host, int port, params string[] disks)
-    {
-        var worker = WorkerUnderTest.Create(disks);
-        foreach (var disk in disks)
-            await worker.MakeImageAsync(worker.File(disk), Size, _ct);
-        host.Authority.WriteFiles(Path.Combine(worker.Config, "tls"), "worker", forServer: false);
-        await File.WriteAllBytesAsync(
-            Path.Combine(worker.Config, "folders.json"),
-            JsonSerializer.SerializeToUtf8Bytes(new ParentFolders([Path.GetDirectoryName(worker.Config)!], [], [port]), ApiJson.Default.ParentFolders),
-            _ct);
-        worker.Supervise();
-        var status = await worker.StatusAsync(_ct);
-        Assert.Equal([], status.Sandbox!.Gaps);
-        return worker;
-    }
-
-    /// <summary>A server with raw disks on files, as another host would have.</summary>
-    private sealed class FarHost : IAsyncDisposable
-    {
-        private readonly string _path;
-        private readonly TlsServer _server;
-        private readonly List<RawDisk> _disks;
-
-        private FarHost(string path, List<RawDisk> disks)
-        {
-            (_path, _disks) = (path, disks);
-            _server = new TlsServer([.. disks.Select((disk, i) => new NbdExport($"target{i}", disk))]);
-        }
-
-        public IPEndPoint EndPoint => _server.EndPoint;
-
-        public TestAuthority Authority => _server.Authority;
-
-        public static async Task<FarHost> StartAsync(string path, long size, int disks = 1)
-        {
-            var opened = new List<RawDisk>();
-            for (var i = 0; i < disks; i++)
-            {
-                var file = LocalFile.Create(PathOf(path, i));
-                await RawDisk.CreateAsync(file, size, CancellationToken.None);
-                opened.Add(RawDisk.Open(file));
-            }
-
-            return new FarHost(path, opened);
-        }
-
-        public string PathOf(int disk) => PathOf(_path, disk);
-
-        public async Task StopAsync()
-        {
-            if (_disks.Count == 0)
-                return;
-            await _server.DisposeAsync();
-            foreach (var disk in _disks)
-                await disk.DisposeAsync();
-            _disks.Clear();
-        }
-
-        public async ValueTask DisposeAsync() => await StopAsync();
-
-        private static string PathOf(string path, int disk) => disk == 0 ? path : $"{path}.{disk}";
     }
 }

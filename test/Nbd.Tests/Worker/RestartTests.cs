@@ -191,6 +191,43 @@ public sealed class RestartTests(ITestOutputHelper output)
         Assert.Equal((0, 0), (writers.Refused, writers.Errors));
     }
 
+    [Theory(Timeout = 180_000)]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_SIGTERM_in_the_middle_of_a_restart_ends_supervisor_and_worker(bool upgraded)
+    {
+        const int Rounds = 25;
+        await using var worker = WorkerUnderTest.Create("disk0.vhdx");
+        using var installed = new InstalledPrograms(worker.File("installed"));
+        await worker.MakeImageAsync(worker.File("disk0.vhdx"), Size, _ct);
+        var ended = 0;
+        for (var round = 0; round < Rounds; round++)
+        {
+            var supervisor = worker.Supervise(program: installed.Program);
+            await worker.StatusAsync(_ct);
+            if (upgraded)
+                installed.Upgrade();
+            var restart = worker.TrySendAsync("""{"command":"restart"}""", _ct);
+
+            // From before the restart has begun until after it is over.
+            await Task.Delay(round * 4, _ct);
+            await Tools.RunAsync(["kill", "-TERM", supervisor.Id.ToString(CultureInfo.InvariantCulture)], _ct);
+            await supervisor.WaitForExitAsync(_ct).WaitAsync(TimeSpan.FromSeconds(20), _ct);
+            await restart;
+
+            // 143: it had just become the new program, and had no worker.
+            Assert.True(supervisor.ExitCode == 0 || (upgraded && supervisor.ExitCode == 143), $"exit code {supervisor.ExitCode}\n{worker.Log}");
+            ended += supervisor.ExitCode == 0 ? 0 : 1;
+
+            // Held as long as a thread of a worker lives: then opening it for ourselves, which takes the same lock, fails.
+            File.OpenHandle(Path.Combine(worker.Config, "worker.lock"), access: FileAccess.ReadWrite, share: FileShare.None).Dispose();
+        }
+
+        var restarts = worker.Log.Split("serves, start 1").Length - 1;
+        Assert.InRange(restarts, 0, Rounds - 1);
+        output.WriteLine($"{Rounds} signals: {restarts} after the next worker served, {ended} ended a supervisor that was becoming the new program");
+    }
+
     [Fact(Timeout = 60_000)]
     public async Task A_request_that_takes_too_long_is_sent_again_and_not_failed()
     {

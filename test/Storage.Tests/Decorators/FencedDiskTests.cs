@@ -10,15 +10,15 @@ public sealed class FencedDiskConformance : DiskConformance
 {
     protected override ValueTask<DiskUnderTest> CreateAsync(long size)
     {
-        var disk = new FencedDisk(new ReferenceDisk(size), BootTime.Clock);
-        disk.Renew(1, TimeSpan.FromHours(1));
-        return new(new DiskUnderTest(disk));
+        var fence = new Fence(BootTime.Clock);
+        fence.Renew(1, TimeSpan.FromHours(1));
+        return new(new DiskUnderTest(new FencedDisk(new ReferenceDisk(size), fence)));
     }
 }
 
 public sealed class FencedDiskWithoutLeaseConformance : DiskConformance
 {
-    protected override ValueTask<DiskUnderTest> CreateAsync(long size) => new(new DiskUnderTest(new FencedDisk(new ReferenceDisk(size), BootTime.Clock)));
+    protected override ValueTask<DiskUnderTest> CreateAsync(long size) => new(new DiskUnderTest(new FencedDisk(new ReferenceDisk(size), new Fence(BootTime.Clock))));
 }
 
 public sealed class FencedDiskTests
@@ -31,11 +31,12 @@ public sealed class FencedDiskTests
     [Fact(Timeout = 20_000)]
     public async Task After_the_deadline_everything_is_held_until_the_lease_is_renewed()
     {
-        await using var disk = new FencedDisk(new ReferenceDisk(Size), _time);
-        disk.Renew(3, Second);
+        using var fence = new Fence(_time);
+        await using var disk = new FencedDisk(new ReferenceDisk(Size), fence);
+        fence.Renew(3, Second);
         await disk.WriteAsync(0, Filled(1), WriteFlags.None, None);
         _time.Advance(Second);
-        Assert.True(disk.IsHeld);
+        Assert.True(fence.IsHeld);
         var found = new byte[512];
         Task[] held =
         [
@@ -45,23 +46,24 @@ public sealed class FencedDiskTests
         ];
         Assert.Equal(0, disk.TryMoveToPipe(0, 512, -1));
         Assert.DoesNotContain(held, task => task.IsCompleted);
-        disk.Renew(3, Second);
+        fence.Renew(3, Second);
         await Task.WhenAll(held);
         Assert.Equal(2, found[0]);
-        Assert.Equal(3, disk.Generation);
+        Assert.Equal(3, fence.Generation);
     }
 
     [Fact(Timeout = 20_000)]
     public async Task A_late_timer_lets_nothing_pass()
     {
         var time = new TimerlessTime();
-        await using var disk = new FencedDisk(new ReferenceDisk(Size), time);
-        disk.Renew(1, Second);
+        using var fence = new Fence(time);
+        await using var disk = new FencedDisk(new ReferenceDisk(Size), fence);
+        fence.Renew(1, Second);
         time.Now += time.TimestampFrequency;
         var write = disk.WriteAsync(0, Filled(1), WriteFlags.None, None).AsTask();
-        Assert.True(disk.IsHeld);
+        Assert.True(fence.IsHeld);
         Assert.False(write.IsCompleted);
-        disk.Renew(1, Second);
+        fence.Renew(1, Second);
         await write;
     }
 
@@ -70,32 +72,34 @@ public sealed class FencedDiskTests
     {
         var slow = new FaultyDisk(new ReferenceDisk(Size));
         var hold = slow.Rules.Hold(FileOperation.Write);
-        await using var disk = new FencedDisk(slow, _time);
+        using var fence = new Fence(_time);
+        await using var disk = new FencedDisk(slow, fence);
         var write = disk.WriteAsync(0, Filled(1), WriteFlags.None, None).AsTask();
-        var holding = disk.HoldAsync(None);
+        var holding = fence.HoldAsync(None);
         Assert.False(holding.IsCompleted);
-        disk.Renew(1, Second);
+        fence.Renew(1, Second);
         Assert.False(await holding);
-        holding = disk.HoldAsync(None);
+        holding = fence.HoldAsync(None);
         Assert.False(holding.IsCompleted);
         hold.Release();
         await write;
         Assert.True(await holding);
-        Assert.True(await disk.HoldAsync(None));
+        Assert.True(await fence.HoldAsync(None));
         var after = disk.WriteAsync(0, Filled(2), WriteFlags.None, None).AsTask();
         Assert.False(after.IsCompleted);
-        disk.Renew(2, Second);
+        fence.Renew(2, Second);
         await after;
     }
 
     [Fact(Timeout = 20_000)]
     public async Task Revoked_everything_fails_also_what_is_held()
     {
-        await using var disk = new FencedDisk(new ReferenceDisk(Size), _time);
-        disk.Renew(1, Second);
+        using var fence = new Fence(_time);
+        await using var disk = new FencedDisk(new ReferenceDisk(Size), fence);
+        fence.Renew(1, Second);
         _time.Advance(Second);
         var held = disk.WriteAsync(0, Filled(1), WriteFlags.None, None).AsTask();
-        disk.Revoke("host b has generation 2");
+        fence.Revoke("host b has generation 2");
         Assert.Contains("host b has generation 2", (await Assert.ThrowsAsync<StorageException>(() => held)).Message, StringComparison.Ordinal);
         Func<ValueTask>[] all =
         [
@@ -105,43 +109,46 @@ public sealed class FencedDiskTests
         foreach (var request in all)
             Assert.Equal(StorageErrorKind.Closed, (await Assert.ThrowsAsync<StorageException>(async () => await request())).Kind);
         Assert.Equal(0, disk.TryMoveToPipe(0, 512, -1));
-        Assert.Throws<StorageException>(() => disk.Renew(5, Second));
-        Assert.True(await disk.HoldAsync(None));
+        Assert.Throws<StorageException>(() => fence.Renew(5, Second));
+        Assert.True(await fence.HoldAsync(None));
         await Assert.ThrowsAsync<StorageException>(async () => await disk.WriteAsync(0, Filled(1), WriteFlags.None, None));
     }
 
     [Fact]
     public async Task An_older_generation_and_a_lease_without_time_are_refused()
     {
-        await using var disk = new FencedDisk(new ReferenceDisk(Size), _time);
-        disk.Renew(7, Second);
-        Assert.Throws<StorageException>(() => disk.Renew(6, Second));
-        Assert.Throws<StorageException>(() => disk.Renew(8, TimeSpan.Zero));
-        Assert.Equal(7, disk.Generation);
+        using var fence = new Fence(_time);
+        await using var disk = new FencedDisk(new ReferenceDisk(Size), fence);
+        fence.Renew(7, Second);
+        Assert.Throws<StorageException>(() => fence.Renew(6, Second));
+        Assert.Throws<StorageException>(() => fence.Renew(8, TimeSpan.Zero));
+        Assert.Equal(7, fence.Generation);
         _time.Advance(Second);
-        Assert.True(disk.IsHeld);
+        Assert.True(fence.IsHeld);
     }
 
     [Fact(Timeout = 20_000)]
     public async Task Who_is_held_may_give_up()
     {
-        await using var disk = new FencedDisk(new ReferenceDisk(Size), _time);
-        Assert.True(await disk.HoldAsync(None));
+        using var fence = new Fence(_time);
+        await using var disk = new FencedDisk(new ReferenceDisk(Size), fence);
+        Assert.True(await fence.HoldAsync(None));
         using var stop = new CancellationTokenSource();
         var write = disk.WriteAsync(0, Filled(1), WriteFlags.None, stop.Token).AsTask();
         await stop.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => write);
-        disk.Renew(1, Second);
-        Assert.True(await disk.HoldAsync(None));
+        fence.Renew(1, Second);
+        Assert.True(await fence.HoldAsync(None));
     }
 
     [Fact(Timeout = 120_000)]
     public async Task Whatever_the_timing_no_write_is_beneath_once_holding_has_returned()
     {
         var inner = new WatchedDisk(new ReferenceDisk(Size));
-        await using var disk = new FencedDisk(inner, BootTime.Clock);
+        using var fence = new Fence(BootTime.Clock);
+        await using var disk = new FencedDisk(inner, fence);
         using var stop = new CancellationTokenSource();
-        disk.Renew(1, TimeSpan.FromHours(1));
+        fence.Renew(1, TimeSpan.FromHours(1));
         var writers = Enumerable.Range(0, 4).Select(writer => Task.Run(async () =>
         {
             var random = new Random(writer);
@@ -155,16 +162,16 @@ public sealed class FencedDiskTests
         {
             // By word, or by a deadline of some microseconds that comes up anywhere.
             if (round % 2 == 0)
-                disk.Renew(generation, TimeSpan.FromMicroseconds(1 + (round % 50)));
-            while (round % 2 == 0 && !disk.IsHeld)
+                fence.Renew(generation, TimeSpan.FromMicroseconds(1 + (round % 50)));
+            while (round % 2 == 0 && !fence.IsHeld)
                 await Task.Yield();
-            Assert.True(await disk.HoldAsync(None));
+            Assert.True(await fence.HoldAsync(None));
             var before = inner.Started;
             inner.IsForbidden = true;
             await Task.Delay(round % 3, None);
             Assert.Equal((before, before), (inner.Started, inner.Ended));
             inner.IsForbidden = false;
-            disk.Renew(++generation, TimeSpan.FromHours(1));
+            fence.Renew(++generation, TimeSpan.FromHours(1));
         }
 
         await stop.CancelAsync();

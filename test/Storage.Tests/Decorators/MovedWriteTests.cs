@@ -90,13 +90,14 @@ public sealed class MovedWriteTests : IDisposable
     public async Task It_is_held_without_a_lease_and_refused_after_a_revocation()
     {
         var inner = new TakingDisk();
-        await using var disk = new FencedDisk(inner, TimeProvider.System);
+        using var fence = new Fence(TimeProvider.System);
+        await using var disk = new FencedDisk(inner, fence);
         Assert.True(disk.TryMoveFromPipe(0, 512, -1));
-        Assert.True(await disk.HoldAsync(None));
+        Assert.True(await fence.HoldAsync(None));
         Assert.False(disk.TryMoveFromPipe(0, 512, -1));
-        disk.Renew(1, TimeSpan.FromHours(1));
+        fence.Renew(1, TimeSpan.FromHours(1));
         Assert.True(disk.TryMoveFromPipe(0, 512, -1));
-        disk.Revoke("moved");
+        fence.Revoke("moved");
         Assert.False(disk.TryMoveFromPipe(0, 512, -1));
         Assert.Equal(2, inner.Taken);
     }
