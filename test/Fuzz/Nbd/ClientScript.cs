@@ -55,13 +55,20 @@ internal sealed record ClientScript(NbdHeaderForm Form, long Epoch = 0, string? 
         try
         {
             await device.ResizeAsync(wanted, cancellationToken);
-            before = wanted;
         }
-        finally
+        catch
         {
-            if (device.Length != before)
-                throw new FuzzFinding($"the device has {device.Length} bytes after growth that should leave {before}");
+            CheckLength(device, before);
+            throw;
         }
+
+        CheckLength(device, wanted);
+    }
+
+    private static void CheckLength(NbdDevice device, long expected)
+    {
+        if (device.Length != expected)
+            throw new FuzzFinding($"the device has {device.Length} bytes after growth that should leave {expected}");
     }
 
     private static async ValueTask ChangesAsync(NbdDevice device, CancellationToken cancellationToken)

@@ -50,7 +50,8 @@ internal sealed partial class SessionModel
             NbdCommand.Read or NbdCommand.Write when header.Length > NbdMagic.MaxPayload => new AskedRequest(header, payload, Verdict.Refused),
             NbdCommand.BlockStatus when header.PayloadLength > 0 => JudgeFiltered(header, payload),
             NbdCommand.BlockStatus => new AskedRequest(
-                header, payload, header.Length == 0 ? Verdict.Refused : JudgeRange(header.Offset, header.Length)) { Contexts = _contexts },
+                header, payload, header.Length == 0 ? Verdict.Refused : JudgeRange(header.Offset, header.Length))
+            { Contexts = _contexts },
             NbdCommand.WriteZeroes when (header.Flags & (NbdCommandFlags.FastZero | NbdCommandFlags.NoHole)) == (NbdCommandFlags.FastZero | NbdCommandFlags.NoHole) =>
                 new AskedRequest(header, payload, Verdict.Refused),
             _ => new AskedRequest(header, payload, JudgeRange(header.Offset, header.Length)),

@@ -61,11 +61,13 @@ public sealed class SessionCheckTests
         Found(good, "a later one was let in", played => played.Outcome = played.Outcome with { Rival = new RivalVisit(0, null, false), IsPrompt = false });
         Found(good, "is not served", played => played.Outcome = played.Outcome with
         {
-            Rival = new RivalVisit(played.Outcome.OnDisk.Count, "refused", false), IsPrompt = false,
+            Rival = new RivalVisit(played.Outcome.OnDisk.Count, "refused", false),
+            IsPrompt = false,
         });
         Found(good, "other bytes than it wrote", played => played.Outcome = played.Outcome with
         {
-            Rival = new RivalVisit(played.Outcome.OnDisk.Count, null, true), IsPrompt = false,
+            Rival = new RivalVisit(played.Outcome.OnDisk.Count, null, true),
+            IsPrompt = false,
         });
     }
 

@@ -51,7 +51,7 @@ internal sealed class FarHost : IAsyncDisposable
         new(disk, Job, new RemoteTarget("127.0.0.1", port, $"target{export}", serverName), bytesPerSecond);
 
     /// <summary>A supervised worker that has this host's certificates and may connect to a port.</summary>
-    public async Task<WorkerUnderTest> MirroredAsync(CancellationToken ct, int port, params string[] disks)
+    public async Task<WorkerUnderTest> MirroredAsync(int port, string[] disks, CancellationToken ct)
     {
         var worker = WorkerUnderTest.Create(disks);
         foreach (var disk in disks)

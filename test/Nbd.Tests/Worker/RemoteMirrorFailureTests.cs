@@ -6,7 +6,6 @@ using Godwit.Storage;
 using Godwit.Storage.Files;
 using Godwit.Storage.Formats.Raw;
 using Godwit.Testing;
-using Godwit.Testing.Files;
 using Xunit;
 
 namespace Godwit.Nbd.Tests.Worker;
@@ -25,7 +24,7 @@ public sealed class RemoteMirrorFailureTests : IDisposable
     public async Task A_far_disk_that_is_full_suspends_the_mirror_until_there_is_room()
     {
         await using var host = await FarHost.CreateAsync(_far.File("target.img"), Size);
-        await using var worker = await host.MirroredAsync(_ct, host.EndPoint.Port, "disk0.vhdx");
+        await using var worker = await host.MirroredAsync(host.EndPoint.Port, ["disk0.vhdx"], _ct);
         await using var writers = await FillAsync(worker);
         host.Rules.LimitSpace(4 << 20);
         Assert.Null((await worker.AskAsync(FarHost.Start("disk0", host.EndPoint.Port), _ct)).Problem);
@@ -48,7 +47,7 @@ public sealed class RemoteMirrorFailureTests : IDisposable
         await using var server = new ServerUnderTest(null, new NbdExport("target0", target));
         await using var far = new LyingFarSide(server.EndPoint, authority);
         await using var host = await FarHost.CreateAsync(_far.File("unused.img"), Size);
-        await using var worker = await host.MirroredAsync(_ct, far.Port, "disk0.vhdx");
+        await using var worker = await host.MirroredAsync(far.Port, ["disk0.vhdx"], _ct);
         authority.WriteFiles(Path.Combine(worker.Config, "tls"), "worker", forServer: false);
         await using var writers = await FillAsync(worker);
         Assert.Null((await worker.AskAsync(FarHost.Start("disk0", far.Port, bytesPerSecond: 16 << 20), _ct)).Problem);
@@ -73,7 +72,7 @@ public sealed class RemoteMirrorFailureTests : IDisposable
     {
         await using var host = await FarHost.CreateAsync(_far.File("target.img"), Size);
         await using var link = new BreakableLink(host.EndPoint, tcp: true);
-        await using var worker = await host.MirroredAsync(_ct, link.Port, "disk0.vhdx");
+        await using var worker = await host.MirroredAsync(link.Port, ["disk0.vhdx"], _ct);
         await using var writers = await FillAsync(worker);
         link.Silence();
         var refused = (await worker.AskAsync(FarHost.Start("disk0", link.Port), _ct)).Problem;
@@ -102,7 +101,7 @@ public sealed class RemoteMirrorFailureTests : IDisposable
     public async Task A_far_side_with_the_wrong_certificate_is_refused_in_words(string wrong, string words)
     {
         await using var host = await FarHost.CreateAsync(_far.File("target.img"), Size, expired: wrong == "expired");
-        await using var worker = await host.MirroredAsync(_ct, host.EndPoint.Port, "disk0.vhdx");
+        await using var worker = await host.MirroredAsync(host.EndPoint.Port, ["disk0.vhdx"], _ct);
         if (wrong == "unknown")
         {
             using var another = new TestAuthority();
@@ -127,7 +126,7 @@ public sealed class RemoteMirrorFailureTests : IDisposable
     {
         await using var host = await FarHost.CreateAsync(_far.File("target.img"), Size);
         await using var link = new BreakableLink(host.EndPoint, tcp: true);
-        await using var worker = await host.MirroredAsync(_ct, link.Port, "disk0.vhdx");
+        await using var worker = await host.MirroredAsync(link.Port, ["disk0.vhdx"], _ct);
         await using var writers = await FillAsync(worker);
         Assert.Null((await worker.AskAsync(FarHost.Start("disk0", link.Port, bytesPerSecond: 8 << 20), _ct)).Problem);
         await worker.WaitForAsync(d => d.Mirror?.BytesCopied > 1 << 20, _ct);

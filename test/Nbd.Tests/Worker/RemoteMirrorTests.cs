@@ -21,7 +21,7 @@ public sealed class RemoteMirrorTests : IDisposable
     {
         await using var host = await FarHost.CreateAsync(_far.File("target.img"), Size);
         await using var link = new BreakableLink(host.EndPoint, tcp: true);
-        await using var worker = await host.MirroredAsync(_ct, link.Port, "disk0.vhdx");
+        await using var worker = await host.MirroredAsync(link.Port, ["disk0.vhdx"], _ct);
         await using var writers = SequencedWriters.Start(worker.NbdSocket, "disk0", Size, writers: 3, seed: 21, TimeSpan.FromMilliseconds(2));
         await Task.Delay(100, _ct);
         Assert.Null((await worker.AskAsync(FarHost.Start("disk0", link.Port, bytesPerSecond: 24 << 20), _ct)).Problem);
@@ -51,7 +51,7 @@ public sealed class RemoteMirrorTests : IDisposable
     public async Task Four_disks_are_mirrored_at_once_and_a_cancel_leaves_the_others_alone()
     {
         await using var host = await FarHost.CreateAsync(_far.File("target.img"), Size, disks: 4);
-        await using var worker = await host.MirroredAsync(_ct, host.EndPoint.Port, "disk0.vhdx", "disk1.img", "disk2.vhdx", "disk3.img");
+        await using var worker = await host.MirroredAsync(host.EndPoint.Port, ["disk0.vhdx", "disk1.img", "disk2.vhdx", "disk3.img"], _ct);
         for (var i = 0; i < 4; i++)
         {
             await Tools.RunAsync(
@@ -80,7 +80,7 @@ public sealed class RemoteMirrorTests : IDisposable
     public async Task What_is_wrong_is_said_at_once_and_the_disk_goes_on()
     {
         await using var host = await FarHost.CreateAsync(_far.File("target.img"), Size);
-        await using var worker = await host.MirroredAsync(_ct, host.EndPoint.Port, "disk0.vhdx");
+        await using var worker = await host.MirroredAsync(host.EndPoint.Port, ["disk0.vhdx"], _ct);
         Assert.Equal(ErrorCode.NotFound, (await worker.AskAsync(FarHost.Start("disk0", host.EndPoint.Port, 7), _ct)).Problem?.Code);
 
         // A port the host does not allow: the kernel refuses, whatever listens there.
