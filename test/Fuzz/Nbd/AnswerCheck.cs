@@ -57,7 +57,8 @@ internal sealed class AnswerCheck(SessionModel session, IReadOnlyList<JournalEnt
             return taken;
 
         // Only who is cut off may be left with a part of an answer.
-        return Rival?.Ends(session) == true ? rest.Length : throw new FuzzFinding("an answer ends in its middle");
+        return Rival?.Ends(session) == true ? rest.Length : throw new FuzzFinding(
+            $"an answer ends in its middle: {rest.Length} of {taken} bytes, {Convert.ToHexStringLower(rest[..Math.Min(rest.Length, header)])}");
     }
 
     private int TakeSimple(ReadOnlySpan<byte> rest)
@@ -71,7 +72,8 @@ internal sealed class AnswerCheck(SessionModel session, IReadOnlyList<JournalEnt
             return NbdMagic.SimpleReplyLength;
         }
 
-        var request = Find(cookie, null, asked => MaySucceed(asked) && !NeedsContent(asked), "a simple success");
+        var request = FindTold(cookie, rest[NbdMagic.SimpleReplyLength..])
+            ?? Find(cookie, null, asked => MaySucceed(asked) && !NeedsContent(asked), "a simple success");
         Succeed(request);
         if (request.Header.Command != NbdCommand.Read || request.Header.Length == 0)
             return NbdMagic.SimpleReplyLength;
@@ -79,6 +81,28 @@ internal sealed class AnswerCheck(SessionModel session, IReadOnlyList<JournalEnt
         if (length <= rest.Length)
             ExpectRead((long)request.Header.Offset, rest[NbdMagic.SimpleReplyLength..length]);
         return length;
+    }
+
+    /// <summary>The read whose data these are. A simple reply says nothing but the number, and a later read of that number may be answered first.</summary>
+    private AskedRequest? FindTold(ulong cookie, ReadOnlySpan<byte> rest)
+    {
+        foreach (var asked in session.Requests)
+        {
+            var header = asked.Header;
+            if (header.Cookie != cookie || header is not { Command: NbdCommand.Read, Length: > 0 } || asked.IsAnswered || !asked.IsComplete
+                || !MaySucceed(asked) || NeedsContent(asked) || header.Length > (ulong)rest.Length)
+            {
+                continue;
+            }
+
+            foreach (var read in _reads)
+            {
+                if ((ulong)read.Offset == header.Offset && read.Bytes.AsSpan().SequenceEqual(rest[..(int)header.Length]))
+                    return asked;
+            }
+        }
+
+        return null;
     }
 
     /// <summary>It cannot be answered without a chunk.</summary>
