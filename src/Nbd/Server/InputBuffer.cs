@@ -46,7 +46,7 @@ internal sealed class InputBuffer
         // The rest of a large payload is received exactly, so that the buffer runs empty with it and the next one
         // starts at the front again: nothing is ever moved, and the memory in use stays small enough for the cache.
         var missing = needed - Count;
-        var count = noMore || missing >= 64 << 10 ? missing : Buffer.Size - _end;
+        var count = noMore || missing >= PayloadPipe.MinMoved ? missing : Buffer.Size - _end;
         var received = _wire.Receive(Buffer, _end, count);
         _end += received;
         return received > 0;

@@ -10,7 +10,7 @@ internal sealed class RequestServer(
 {
     /// <summary>Data of one chunk. Smaller than the cache, so that what the device has read is sent while it is still hot,
     /// and the client works on one chunk while the next is read.</summary>
-    private const int ChunkLength = 256 << 10;
+    private const int ChunkLength = PayloadPipe.MaxMoved;
 
     private readonly BlockDevice _device = session.Export.Device;
 

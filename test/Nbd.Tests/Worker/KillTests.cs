@@ -15,6 +15,7 @@ public sealed class KillTests(ITestOutputHelper output)
     [Theory(Timeout = 600_000)]
     [InlineData("disk0.vhdx", 4096, 1)]
     [InlineData("disk0.vhdx", 128 << 10, 5)]
+    [InlineData("disk0.vhdx", 1 << 20, 10)]
     public async Task Killing_the_worker_loses_no_acknowledged_write_and_costs_only_a_short_stall(string disk, int bytes, int part)
     {
         var seed = Number("GODWIT_SEED", 20260501);
