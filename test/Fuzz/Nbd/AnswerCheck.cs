@@ -72,10 +72,12 @@ internal sealed class AnswerCheck(SessionModel session, IReadOnlyList<JournalEnt
             return NbdMagic.SimpleReplyLength;
         }
 
+        // Of requests with one number, one that is answered without data comes before a read whose data these are not.
         var request = FindTold(cookie, rest[NbdMagic.SimpleReplyLength..])
+            ?? TryFind(cookie, null, asked => MaySucceed(asked) && !NeedsContent(asked) && !TakesData(asked))
             ?? Find(cookie, null, asked => MaySucceed(asked) && !NeedsContent(asked), "a simple success");
         Succeed(request);
-        if (request.Header.Command != NbdCommand.Read || request.Header.Length == 0)
+        if (!TakesData(request))
             return NbdMagic.SimpleReplyLength;
         var length = NbdMagic.SimpleReplyLength + (int)request.Header.Length;
         if (length <= rest.Length)
@@ -89,7 +91,7 @@ internal sealed class AnswerCheck(SessionModel session, IReadOnlyList<JournalEnt
         foreach (var asked in session.Requests)
         {
             var header = asked.Header;
-            if (header.Cookie != cookie || header is not { Command: NbdCommand.Read, Length: > 0 } || asked.IsAnswered || !asked.IsComplete
+            if (header.Cookie != cookie || !TakesData(asked) || asked.IsAnswered || !asked.IsComplete
                 || !MaySucceed(asked) || NeedsContent(asked) || header.Length > (ulong)rest.Length)
             {
                 continue;
@@ -107,7 +109,9 @@ internal sealed class AnswerCheck(SessionModel session, IReadOnlyList<JournalEnt
 
     /// <summary>It cannot be answered without a chunk.</summary>
     private bool NeedsContent(AskedRequest asked) => asked.Header.Command == NbdCommand.BlockStatus
-        || (asked.Header is { Command: NbdCommand.Read, Length: > 0 } && session.Form != NbdHeaderForm.Simple);
+        || (TakesData(asked) && session.Form != NbdHeaderForm.Simple);
+
+    private static bool TakesData(AskedRequest asked) => asked.Header is { Command: NbdCommand.Read, Length: > 0 };
 
     private int TakeChunk(ReadOnlySpan<byte> rest, int header)
     {
@@ -220,16 +224,10 @@ internal sealed class AnswerCheck(SessionModel session, IReadOnlyList<JournalEnt
     /// <summary>The first request of that number that is not answered and that the answer fits.</summary>
     private AskedRequest Find(ulong cookie, ulong? offset, Func<AskedRequest, bool> fits, string what)
     {
-        AskedRequest? named = null;
-        foreach (var request in session.Requests)
-        {
-            if (request.Header.Cookie != cookie || !request.IsComplete || (offset is { } tag && tag != request.Header.Offset))
-                continue;
-            if (!request.IsAnswered && fits(request))
-                return request;
-            named = named is { IsAnswered: false } ? named : request;
-        }
-
+        if (TryFind(cookie, offset, fits) is { } found)
+            return found;
+        var named = TryFind(cookie, offset, static _ => true)
+            ?? session.Requests.FirstOrDefault(request => IsNamed(request, cookie, offset));
         throw new FuzzFinding(named switch
         {
             null => "an answer to a request that was not made",
@@ -237,6 +235,12 @@ internal sealed class AnswerCheck(SessionModel session, IReadOnlyList<JournalEnt
             _ => $"{what} is the answer to {named.Header.Command} of {named.Header.Length} bytes at {named.Header.Offset}, which {Expectation(named)}",
         });
     }
+
+    private AskedRequest? TryFind(ulong cookie, ulong? offset, Func<AskedRequest, bool> fits) =>
+        session.Requests.FirstOrDefault(request => IsNamed(request, cookie, offset) && !request.IsAnswered && fits(request));
+
+    private static bool IsNamed(AskedRequest request, ulong cookie, ulong? offset) =>
+        request.Header.Cookie == cookie && request.IsComplete && (offset is not { } tag || tag == request.Header.Offset);
 
     private static string Expectation(AskedRequest asked) => asked.HasFailed ? "the device failed" : asked.Verdict switch
     {
