@@ -97,6 +97,10 @@ internal sealed partial class SoakLife
         await StartAsync(image);
         var found = await DiskWalk.ReadAllAsync(_disk, _random);
         Judge(found, _disk.Length, powerCut, torn, powerCut ? "after a power cut" : "after a kill");
+
+        // What a kill left is in the kernel, and stable only with the next flush.
+        if (!powerCut)
+            await _disk.FlushAsync(None);
         _model.Adopt(found, _disk.Length);
     }
 

@@ -58,6 +58,31 @@ public abstract class CrashConformance
             await JudgeAllAsync(file, history, events, $"seed {seed}");
     }
 
+    /// <summary>The next process goes on with what the killed one left, and nothing had become stable by the kill.</summary>
+    [Theory(Timeout = 120_000)]
+    [InlineData(11, false)]
+    [InlineData(12, false)]
+    [InlineData(13, true)]
+    [InlineData(14, true)]
+    public async Task Kills_and_power_cuts_in_one_life_keep_every_promise(int seed, bool concurrent)
+    {
+        var formatted = new MemoryFile(path: $"kills-seed-{seed}");
+        await FormatAsync(formatted, Size);
+        var file = new CrashFile(formatted) { FlushesYield = concurrent, ChangesYield = concurrent };
+        var history = new CrashHistory(BaseRequest);
+        for (var life = 0; life < 4; life++)
+        {
+            var disk = await OpenAsync(file);
+            await UseAsync(disk, file, history, seed + (life * 100), concurrent, firstId: life * 1000);
+            if (life == 3)
+                await disk.DisposeAsync();
+            file.Reopen();
+        }
+
+        for (var events = 0; events <= file.EventCount; events++)
+            await JudgeAllAsync(file, history, events, $"kills, seed {seed}");
+    }
+
     [Fact(Timeout = 20_000)]
     public async Task What_was_written_before_the_close_survives_a_power_cut()
     {
@@ -181,10 +206,10 @@ public abstract class CrashConformance
         bytes.CopyTo(content, 1 << 20);
     }
 
-    private async Task UseAsync(BlockDevice disk, CrashFile file, CrashHistory history, int seed, bool concurrent)
+    private async Task UseAsync(BlockDevice disk, CrashFile file, CrashHistory history, int seed, bool concurrent, int firstId = 0)
     {
         var random = new Random(seed);
-        var id = 0;
+        var id = firstId;
         for (var round = 0; round < Rounds; round++)
         {
             var running = new List<Task>();

@@ -20,10 +20,11 @@ internal sealed partial class BlockAllocationTable
     /// <param name="region">Where it is.</param>
     /// <param name="geometry">The disk.</param>
     /// <param name="capacity">Pages to keep in memory; fewer make a test of what is otherwise rare.</param>
+    /// <param name="left">A log whose pages count instead of the file's; null for none.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <exception cref="StorageException">Corrupt: the region is too small for the disk.</exception>
     public static async ValueTask<BlockAllocationTable> OpenAsync(
-        IStorageFile file, VhdxRegion region, VhdxGeometry geometry, int capacity, CancellationToken cancellationToken)
+        IStorageFile file, VhdxRegion region, VhdxGeometry geometry, int capacity, VhdxLogLeft? left, CancellationToken cancellationToken)
     {
         if (region.Length / sizeof(ulong) < geometry.EntryCount)
         {
@@ -36,6 +37,7 @@ internal sealed partial class BlockAllocationTable
         var length = PagesFor(geometry) * VhdxFormat.PageSize;
         var isSmall = await HasAtMostAsync(file, region.Offset, length, limit, cancellationToken).ConfigureAwait(false);
         var table = new BlockAllocationTable(file, geometry, region.Offset, capacity) { WasReadWhole = isSmall };
+        table.Restore(left);
         if (isSmall)
         {
             await table.ForEachDataPageAsync(0, table._pages.Length, table.TakeUnchecked, cancellationToken).ConfigureAwait(false);
@@ -48,7 +50,16 @@ internal sealed partial class BlockAllocationTable
 
     /// <summary>Examines every page when it is first loaded, because nobody has examined the whole table.</summary>
     /// <param name="claims">Who owns what, as far as known; the table's from now on.</param>
-    public void Watch(FileClaims claims) => _sentry = new BatSentry(claims);
+    /// <exception cref="StorageException">Corrupt: something on a page that is in memory cannot be.</exception>
+    public void Watch(FileClaims claims)
+    {
+        _sentry = new BatSentry(claims);
+        foreach (var page in _pages)
+        {
+            if (page is not null && ProblemOf(page) is StorageException problem)
+                throw problem;
+        }
+    }
 
     /// <summary>Calls back for every entry that is not all zero. What is not in memory is read and not kept.</summary>
     public async ValueTask ForEachUsedAsync(Action<long, BatEntry> visit, CancellationToken cancellationToken)
@@ -130,8 +141,22 @@ internal sealed partial class BlockAllocationTable
 
     private void TakeUnchecked(long number, ReadOnlySpan<byte> bytes)
     {
-        if (bytes.ContainsAnyExcept((byte)0))
+        if (_pages[number] is null && bytes.ContainsAnyExcept((byte)0))
             Keep(number, BatPage.Parse(number, bytes));
+    }
+
+    /// <summary>Takes pages as a log has them: the file has them only when the log is applied.</summary>
+    private void Restore(VhdxLogLeft? left)
+    {
+        foreach (var (offset, page) in left?.Pages ?? new Dictionary<long, VhdxLogLeft.Page>())
+        {
+            var number = (offset - _regionOffset) / VhdxFormat.PageSize;
+            if (offset < _regionOffset || number >= _pages.Length)
+                continue;
+            var logged = BatPage.Parse(number, page.Image);
+            logged.LoggedIn = left!.Sequence;
+            Keep(number, logged);
+        }
     }
 
     /// <summary>A page, read with some that follow it when it is not in memory.</summary>

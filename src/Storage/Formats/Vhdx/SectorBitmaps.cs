@@ -18,7 +18,8 @@ internal sealed class SectorBitmaps(IStorageFile file, BlockAllocationTable tabl
     public const int DefaultCapacity = 2048;
 
     private const int PagesPerChunkShift = 8;
-    private const int PagesPerChunk = 1 << PagesPerChunkShift;
+    /// <summary>Pages of one bitmap.</summary>
+    public const int PagesPerChunk = 1 << PagesPerChunkShift;
 
     private readonly Lock _gate = new();
     private readonly Queue<BitmapPage> _kept = new();
@@ -107,6 +108,16 @@ internal sealed class SectorBitmaps(IStorageFile file, BlockAllocationTable tabl
         foreach (var (page, inBatch) in _staged)
             page.Load(batch.Page(inBatch));
         _staged.Clear();
+    }
+
+    /// <summary>Takes a page as the log has it; the file has it only when that entry is applied.</summary>
+    /// <param name="number">Which page, counted over all bitmaps of the disk.</param>
+    /// <param name="image">4 KiB.</param>
+    /// <param name="sequence">The log entry, or a later one.</param>
+    public void Restore(long number, ReadOnlySpan<byte> image, ulong sequence)
+    {
+        lock (_gate)
+            Keep(number, image).LoggedIn = sequence;
     }
 
     /// <summary>The pages that this log entry and all before it hold are in their places in the file.</summary>

@@ -4,10 +4,15 @@ namespace Godwit.Storage.Formats.Vhdx;
 
 /// <summary>The one place that flushes the file of a disk being written, and that knows what has become stable by it.</summary>
 /// <remarks>Any number of flushes may run at the same time; each vouches for what was complete when it began.</remarks>
-internal sealed class VhdxBarrier(IStorageFile file, VhdxFault fault, VhdxLogRing ring, VhdxSpace space)
+/// <param name="file">The file.</param>
+/// <param name="fault">Is told of a failed flush.</param>
+/// <param name="ring">Is told what has become stable.</param>
+/// <param name="space">Is told what has become stable.</param>
+/// <param name="stableLength">A length known to be stable: of the log that is continued, else 0, because the last session may have been
+/// killed with its growth not yet stable.</param>
+internal sealed class VhdxBarrier(IStorageFile file, VhdxFault fault, VhdxLogRing ring, VhdxSpace space, long stableLength)
 {
-    // Nothing is known before the first flush: the last session may have been killed with its growth not yet stable.
-    private long _stableLength;
+    private long _stableLength = stableLength;
 
     /// <summary>Length the file has after any power cut.</summary>
     public long StableLength => Volatile.Read(ref _stableLength);

@@ -43,11 +43,13 @@ public sealed partial class VhdxDisk : BlockDevice, ILayer
         if (options.Parent is BlockDevice parent)
         {
             _bitmaps = new SectorBitmaps(_file, _table, options.BitmapPages);
+            foreach (var (number, page) in image.LeftBitmaps)
+                _bitmaps.Restore(number, page.Image, image.Left!.Sequence);
             _parent = new ParentView(parent, image.Metadata.LogicalSectorSize);
             _parentLength = parent.Length;
         }
 
-        _session = new VhdxSession(_file, _headers, _table, _bitmaps, _space, options);
+        _session = new VhdxSession(_file, _headers, _table, _bitmaps, _space, options, image.Left);
         if (!readOnly)
             _space.AddGaps(image.Layout.Gaps);
     }
@@ -86,7 +88,9 @@ public sealed partial class VhdxDisk : BlockDevice, ILayer
     public static async ValueTask<VhdxDisk> OpenAsync(IStorageFile file, VhdxOpenOptions options, CancellationToken cancellationToken)
     {
         var readOnly = options.ReadOnly || file.IsReadOnly;
-        var image = await VhdxImage.OpenAsync(file, readOnly, options, VhdxFindings.Strict(file), cancellationToken).ConfigureAwait(false);
+        var image = readOnly
+            ? await VhdxImage.OpenAsync(file, readOnly, options, VhdxFindings.Strict(file), cancellationToken).ConfigureAwait(false)
+            : await VhdxImage.ContinueAsync(file, options, cancellationToken).ConfigureAwait(false);
         if (image.Metadata.Parent is null != options.Parent is null)
         {
             throw new StorageException(StorageErrorKind.InvalidRequest,

@@ -11,6 +11,7 @@ internal sealed class VhdxHeaders
 
     private readonly IStorageFile _file;
     private bool _secondRules;
+    private bool _mayBeUnstable;
 
     private VhdxHeaders(IStorageFile file, VhdxHeader current, bool secondRules)
     {
@@ -65,6 +66,10 @@ internal sealed class VhdxHeaders
     /// <param name="barrier">Flushes the file.</param>
     public async ValueTask UpdateAsync(VhdxHeader next, bool both, Func<ValueTask> barrier)
     {
+        // A power cut must not find both copies half written.
+        if (_mayBeUnstable)
+            await barrier().ConfigureAwait(false);
+        _mayBeUnstable = false;
         for (var round = 0; round < (both ? 2 : 1); round++)
         {
             var header = next with { Sequence = Current.Sequence + 1 };
@@ -84,6 +89,17 @@ internal sealed class VhdxHeaders
         await _file.WriteAsync(offset, header.ToBytes(), CancellationToken.None).ConfigureAwait(false);
         Current = header;
         _secondRules = !_secondRules;
+    }
+
+    /// <summary>Replaces the header that rules where it stands, without a barrier. Where that is torn, the other one rules: both must name
+    /// the same log, or the other one none. Of the two copies only the ruling one may be unstable after a kill, so doing this once per
+    /// process never leaves both torn.</summary>
+    public async ValueTask RewriteWithoutBarrierAsync(VhdxHeader next)
+    {
+        var header = next with { Sequence = Current.Sequence + 1 };
+        _mayBeUnstable = true;
+        await _file.WriteAsync(CurrentOffset, header.ToBytes(), CancellationToken.None).ConfigureAwait(false);
+        Current = header;
     }
 
     private void Validate()

@@ -19,13 +19,53 @@ internal sealed record VhdxFront(IStorageFile File, VhdxHeaders Headers, VhdxReg
 internal sealed record VhdxImage(
     IStorageFile File, VhdxHeaders Headers, VhdxRegionTable Regions, VhdxMetadata Metadata, BlockAllocationTable Table, VhdxLayout Layout)
 {
+    /// <summary>The log of a killed process, which is to be continued; null when there was none or it has been replayed.</summary>
+    public VhdxLogLeft? Left { get; private init; }
+
+    /// <summary>Pages of <see cref="Left"/> that are of sector bitmaps, by their number over all bitmaps of the disk.</summary>
+    public IReadOnlyDictionary<long, VhdxLogLeft.Page> LeftBitmaps { get; private init; } = new Dictionary<long, VhdxLogLeft.Page>();
+
+    /// <summary>Like <see cref="OpenAsync"/> for writing, but a log of a killed process that can be continued is left as it is, and nothing is
+    /// written.</summary>
+    public static async ValueTask<VhdxImage> ContinueAsync(IStorageFile file, VhdxOpenOptions options, CancellationToken cancellationToken)
+    {
+        var findings = VhdxFindings.Strict(file);
+        await CheckSignatureAsync(file, cancellationToken).ConfigureAwait(false);
+        var headers = await VhdxHeaders.ReadAsync(file, findings, cancellationToken).ConfigureAwait(false);
+        if (await VhdxLogLeft.ReadAsync(file, headers.Current, options.BootId, cancellationToken).ConfigureAwait(false) is VhdxLogLeft left)
+        {
+            var front = await ReadFrontAsync(file, headers, readOnly: true, findings, cancellationToken).ConfigureAwait(false);
+            if (!front.Regions.CopiesDiffer && left.IsWithin(front.Regions)
+                && await ContinueAsync(front, left, options, findings, cancellationToken).ConfigureAwait(false) is VhdxImage image)
+            {
+                return image;
+            }
+        }
+
+        return await OpenAsync(file, readOnly: false, options, findings, cancellationToken).ConfigureAwait(false);
+    }
+
     /// <summary>Reads an image in the order the format asks for: headers, log, and only then the rest.</summary>
     public static async ValueTask<VhdxImage> OpenAsync(
         IStorageFile file, bool readOnly, VhdxOpenOptions options, VhdxFindings findings, CancellationToken cancellationToken)
     {
         var front = await OpenFrontAsync(file, readOnly, options, findings, cancellationToken).ConfigureAwait(false);
+        return await OpenTableAsync(front, null, options, findings, cancellationToken).ConfigureAwait(false);
+    }
+
+    private static async ValueTask<VhdxImage?> ContinueAsync(
+        VhdxFront front, VhdxLogLeft left, VhdxOpenOptions options, VhdxFindings findings, CancellationToken cancellationToken)
+    {
+        var image = await OpenTableAsync(front, left, options, findings, cancellationToken).ConfigureAwait(false);
+        var bitmaps = await FindBitmapsAsync(image, left, cancellationToken).ConfigureAwait(false);
+        return bitmaps is null ? null : image with { Left = left, LeftBitmaps = bitmaps };
+    }
+
+    private static async ValueTask<VhdxImage> OpenTableAsync(
+        VhdxFront front, VhdxLogLeft? left, VhdxOpenOptions options, VhdxFindings findings, CancellationToken cancellationToken)
+    {
         var table = await BlockAllocationTable.OpenAsync(
-            front.File, front.Regions.Bat, front.Metadata.ToGeometry(), options.TablePages, cancellationToken).ConfigureAwait(false);
+            front.File, front.Regions.Bat, front.Metadata.ToGeometry(), options.TablePages, left, cancellationToken).ConfigureAwait(false);
         var layout = new VhdxLayout(front.File, front.Headers.Current, front.Regions, table, findings);
         if (table.WasReadWhole || findings.Collects)
             await layout.ExamineAsync(cancellationToken).ConfigureAwait(false);
@@ -42,12 +82,40 @@ internal sealed record VhdxImage(
         var headers = await VhdxHeaders.ReadAsync(file, findings, cancellationToken).ConfigureAwait(false);
         if (headers.Current.HasLog)
             file = await ReplayAsync(file, headers, readOnly, options, findings, cancellationToken).ConfigureAwait(false);
+        return await ReadFrontAsync(file, headers, readOnly, findings, cancellationToken).ConfigureAwait(false);
+    }
 
+    private static async ValueTask<VhdxFront> ReadFrontAsync(
+        IStorageFile file, VhdxHeaders headers, bool readOnly, VhdxFindings findings, CancellationToken cancellationToken)
+    {
         var regions = await VhdxRegionTable.ReadAsync(file, headers.Current, findings, cancellationToken).ConfigureAwait(false);
         if (regions.CopiesDiffer && !readOnly)
             await regions.HealAsync(file, cancellationToken).ConfigureAwait(false);
         var metadata = await VhdxMetadata.ReadAsync(file, regions.Metadata, cancellationToken).ConfigureAwait(false);
         return new VhdxFront(file, headers, regions, metadata);
+    }
+
+    /// <summary>The pages of a log that are not of the table, as pages of sector bitmaps; null when one is neither.</summary>
+    private static async ValueTask<Dictionary<long, VhdxLogLeft.Page>?> FindBitmapsAsync(
+        VhdxImage image, VhdxLogLeft left, CancellationToken cancellationToken)
+    {
+        var bat = image.Regions.Bat;
+        var others = left.Pages.Where(page => page.Key < bat.Offset || page.Key >= bat.End).ToDictionary();
+        var found = new Dictionary<long, VhdxLogLeft.Page>();
+        var geometry = image.Table.Geometry;
+        for (long chunk = 0; geometry.HasParent && chunk < geometry.ChunkCount && found.Count < others.Count; chunk++)
+        {
+            var entry = await image.Table.GetEntryAsync(geometry.BitmapEntryOf(chunk), cancellationToken).ConfigureAwait(false);
+            if (entry.State != BlockState.FullyPresent)
+                continue;
+            for (var page = 0; page < SectorBitmaps.PagesPerChunk; page++)
+            {
+                if (others.TryGetValue(entry.Offset + ((long)page * VhdxFormat.PageSize), out var logged))
+                    found[(chunk * SectorBitmaps.PagesPerChunk) + page] = logged;
+            }
+        }
+
+        return found.Count == others.Count ? found : null;
     }
 
     /// <summary>Applies the log to the file, or returns a view of the file with the log applied.</summary>

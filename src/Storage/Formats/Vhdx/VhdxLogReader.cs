@@ -35,9 +35,45 @@ internal sealed class VhdxLogReader
     /// <summary>The entries to replay, oldest first. None when no entry was ever begun under the header's name for the log.</summary>
     /// <exception cref="StorageException">Corrupt: there are entries but no valid sequence of them, or the file was cut after the newest
     /// entry was written.</exception>
-    public async ValueTask<IReadOnlyList<VhdxLogPlace>> FindActiveAsync(CancellationToken cancellationToken)
+    public async ValueTask<IReadOnlyList<VhdxLogPlace>> FindActiveAsync(CancellationToken cancellationToken) =>
+        CheckedActive(await ReadEntriesAsync(cancellationToken).ConfigureAwait(false));
+
+    /// <summary>The entries to replay and all that stand before them without a gap; null when there is nothing to replay.</summary>
+    /// <exception cref="StorageException">As for <see cref="FindActiveAsync"/>.</exception>
+    public async ValueTask<VhdxLogRun?> FindRunAsync(CancellationToken cancellationToken)
     {
         var entries = await ReadEntriesAsync(cancellationToken).ConfigureAwait(false);
+        var active = CheckedActive(entries);
+        return active.Count == 0 ? null : new VhdxLogRun([.. Before(active, entries), .. active]);
+    }
+
+    /// <summary>Hands out an entry's changes in order; for a page its 4 KiB, valid during the call only.</summary>
+    public async ValueTask ForEachChangeAsync(
+        VhdxLogPlace entry, Func<VhdxLogDescriptor, ReadOnlyMemory<byte>, ValueTask> apply, CancellationToken cancellationToken)
+    {
+        var descriptors = await ReadDescriptorsAsync(entry, cancellationToken).ConfigureAwait(false);
+        var dataAt = entry.Position + (entry.Header.DescriptorSectors * VhdxFormat.PageSize);
+        for (var index = 0; index < descriptors.Length; index++)
+        {
+            if (!VhdxLogDescriptor.TryParse(descriptors[index].Span, entry.Header.Sequence, out var descriptor))
+                throw Changed(entry);
+            if (descriptor.IsZero)
+            {
+                await apply(descriptor, default).ConfigureAwait(false);
+                continue;
+            }
+
+            await ReadSectorAsync(dataAt, cancellationToken).ConfigureAwait(false);
+            if (!VhdxLogDescriptor.IsDataSector(_sector, entry.Header.Sequence))
+                throw Changed(entry);
+            descriptor.Restore(_sector);
+            await apply(descriptor, _sector).ConfigureAwait(false);
+            dataAt += VhdxFormat.PageSize;
+        }
+    }
+
+    private List<VhdxLogPlace> CheckedActive(Dictionary<long, VhdxLogEntryHeader> entries)
+    {
         var active = FindActive(entries);
         if (active.Count == 0 && _traces == 0)
         {
@@ -64,31 +100,6 @@ internal sealed class VhdxLogReader
         }
 
         return active;
-    }
-
-    /// <summary>Hands out an entry's changes in order; for a page its 4 KiB, valid during the call only.</summary>
-    public async ValueTask ForEachChangeAsync(
-        VhdxLogPlace entry, Func<VhdxLogDescriptor, ReadOnlyMemory<byte>, ValueTask> apply, CancellationToken cancellationToken)
-    {
-        var descriptors = await ReadDescriptorsAsync(entry, cancellationToken).ConfigureAwait(false);
-        var dataAt = entry.Position + (entry.Header.DescriptorSectors * VhdxFormat.PageSize);
-        for (var index = 0; index < descriptors.Length; index++)
-        {
-            if (!VhdxLogDescriptor.TryParse(descriptors[index].Span, entry.Header.Sequence, out var descriptor))
-                throw Changed(entry);
-            if (descriptor.IsZero)
-            {
-                await apply(descriptor, default).ConfigureAwait(false);
-                continue;
-            }
-
-            await ReadSectorAsync(dataAt, cancellationToken).ConfigureAwait(false);
-            if (!VhdxLogDescriptor.IsDataSector(_sector, entry.Header.Sequence))
-                throw Changed(entry);
-            descriptor.Restore(_sector);
-            await apply(descriptor, _sector).ConfigureAwait(false);
-            dataAt += VhdxFormat.PageSize;
-        }
     }
 
     private async ValueTask<Dictionary<long, VhdxLogEntryHeader>> ReadEntriesAsync(CancellationToken cancellationToken)
@@ -164,7 +175,7 @@ internal sealed class VhdxLogReader
                 && (run.Count == 0 || header.Sequence == run[^1].Header.Sequence + 1))
             {
                 var place = position % _header.LogLength;
-                run.Add(new VhdxLogPlace(place, header, _unsealed.TryGetValue(place, out var checksum) ? checksum : null));
+                run.Add(PlaceOf(place, header));
                 position += header.Length;
             }
 
@@ -179,6 +190,29 @@ internal sealed class VhdxLogReader
 
         return best;
     }
+
+    /// <summary>The entries right before some, oldest first, as far back as they are whole.</summary>
+    private List<VhdxLogPlace> Before(List<VhdxLogPlace> active, Dictionary<long, VhdxLogEntryHeader> entries)
+    {
+        var byEnd = new Dictionary<long, VhdxLogPlace>();
+        foreach (var (position, header) in entries)
+            byEnd[(position + header.Length) % _header.LogLength] = PlaceOf(position, header);
+        var length = active.Sum(static place => place.Header.Length);
+        List<VhdxLogPlace> before = [];
+        for (var first = active[0]; byEnd.TryGetValue(first.Position, out var previous); first = previous)
+        {
+            length += previous.Header.Length;
+            if (previous.Header.Sequence != first.Header.Sequence - 1 || length > _header.LogLength)
+                break;
+            before.Add(previous);
+        }
+
+        before.Reverse();
+        return before;
+    }
+
+    private VhdxLogPlace PlaceOf(long position, VhdxLogEntryHeader header) =>
+        new(position, header, _unsealed.TryGetValue(position, out var checksum) ? checksum : null);
 
     private async ValueTask<ReadOnlyMemory<byte>[]> ReadDescriptorsAsync(VhdxLogPlace entry, CancellationToken cancellationToken)
     {

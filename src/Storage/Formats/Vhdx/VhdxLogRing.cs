@@ -58,6 +58,18 @@ internal sealed class VhdxLogRing(long length)
         }
     }
 
+    /// <summary>Goes on behind entries that another process has written. None of them is known to be stable, so none is free.</summary>
+    public void Continue(VhdxLogRun run)
+    {
+        lock (_gate)
+        {
+            _stable = new Mark(0, run.Start);
+            _sealed = MarkOf(run, run.NewestSealed);
+            _newest = MarkOf(run, run.Newest);
+            _head = run.Head;
+        }
+    }
+
     /// <summary>The entry at the head is written completely.</summary>
     public void Advance(long entryLength, long tail, bool isSealed)
     {
@@ -97,4 +109,7 @@ internal sealed class VhdxLogRing(long length)
                 _stable = mark;
         }
     }
+
+    private static Mark MarkOf(VhdxLogRun run, int index) =>
+        new(run.Entries[index].Header.Sequence, run.PositionOf(run.TailOf(index)));
 }

@@ -18,7 +18,7 @@ internal sealed class VhdxLogWriter(
     private const long Reserve = VhdxLogBatch.MaxLength + VhdxFormat.PageSize;
 
     // A file may come with a log of gigabytes; the copies of logged pages in memory stay within 16 MiB all the same.
-    private const int MaxUnappliedPages = 4096;
+    public const int MaxUnappliedPages = 4096;
 
     private readonly Dictionary<long, LoggedPage> _unapplied = [];
     private readonly Queue<(long Position, long FileOffset)> _order = new();
@@ -37,7 +37,7 @@ internal sealed class VhdxLogWriter(
     public async ValueTask AppendAsync(VhdxLogBatch batch, bool overParent)
     {
         if (!HasBegun)
-            await BeginAsync(batch.OffsetOf(0)).ConfigureAwait(false);
+            await BeginAsync().ConfigureAwait(false);
         await MakeRoomAsync(batch.Length).ConfigureAwait(false);
 
         // A power cut could keep the entry and lose the part of the file where its block is. A replay makes the file longer then
@@ -89,11 +89,14 @@ internal sealed class VhdxLogWriter(
 
     /// <summary>Starts the log with an entry that changes nothing and names the log in the header once that entry is stable: a header
     /// that names a log without a valid entry would be a corrupt file, and the first real entry may have to stay unsealed.</summary>
-    /// <param name="page">Any page that may be logged; none is waiting in the log yet, so the file has it as it is.</param>
-    private async ValueTask BeginAsync(long page)
+    /// <remarks>No header names a log, and that is stable: its entries are overwritten.</remarks>
+    /// <exception cref="StorageException">The file failed; once the entry is written that is final.</exception>
+    public async ValueTask BeginAsync()
     {
-        _logGuid = newGuid();
-        _mask = VhdxLogSeal.MaskOf(bootId, _logGuid);
+        Name(VhdxLogName.Of(bootId, newGuid()));
+
+        // Any page would do: none is waiting in the log, so the file has it as it is.
+        var page = table.PageOffsetOf(0);
         var opening = new VhdxLogBatch(1);
         var image = new byte[VhdxFormat.PageSize];
         await file.ReadAsync(page, image, CancellationToken.None).ConfigureAwait(false);
@@ -112,6 +115,29 @@ internal sealed class VhdxLogWriter(
         }
 
         HasBegun = true;
+    }
+
+    /// <summary>Takes over the log of a killed process, with everything in it that is not in its place.</summary>
+    public void Continue(VhdxLogLeft left)
+    {
+        Name(headers.Current.LogGuid);
+        var run = left.Run;
+        ring.Continue(run);
+        for (var index = run.NewestSealed + 1; index <= run.Newest; index++)
+            _unsealed.Add(new UnsealedEntry(run.Entries[index].Header.Sequence, run.PositionOf(index), run.Entries[index].Unsealed!.Value));
+        foreach (var (offset, page) in left.Pages.OrderBy(static page => page.Value.Position))
+        {
+            _unapplied.Add(offset, new LoggedPage(page.Image) { Position = page.Position });
+            _order.Enqueue((page.Position, offset));
+        }
+
+        HasBegun = true;
+    }
+
+    private void Name(Guid logGuid)
+    {
+        _logGuid = logGuid;
+        _mask = VhdxLogSeal.MaskOf(bootId, logGuid);
     }
 
     private async ValueTask MakeRoomAsync(long length)
@@ -206,7 +232,7 @@ internal sealed class VhdxLogWriter(
         {
             var offset = batch.OffsetOf(index);
             if (!_unapplied.TryGetValue(offset, out var page))
-                _unapplied.Add(offset, page = new LoggedPage());
+                _unapplied.Add(offset, page = new LoggedPage(new byte[VhdxFormat.PageSize]));
             batch.Page(index).CopyTo(page.Image);
             page.Position = position;
             _order.Enqueue((position, offset));
@@ -257,9 +283,9 @@ internal sealed class VhdxLogWriter(
     /// <summary>An entry that waits for its true checksum.</summary>
     private readonly record struct UnsealedEntry(ulong Sequence, long Position, uint Checksum);
 
-    private sealed class LoggedPage
+    private sealed class LoggedPage(byte[] image)
     {
-        public byte[] Image { get; } = new byte[VhdxFormat.PageSize];
+        public byte[] Image => image;
 
         public long Position { get; set; }
     }

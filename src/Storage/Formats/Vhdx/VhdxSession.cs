@@ -4,8 +4,8 @@ namespace Godwit.Storage.Formats.Vhdx;
 
 /// <summary>One opening for writing: from the first change of the file to its clean end.</summary>
 /// <remarks>
-/// <para>Nothing is written before the first change. Then, in this order: new identities in the headers; the change; for a
-/// change of the table one log entry before the change is shown to anybody; flushes only when asked for or when the log is full.</para>
+/// <para>Nothing is written before the first change. Then, in this order: new identities in the headers and a new log, unless the one of a
+/// killed process is continued; the change; for a change of the table one log entry before the change is shown to anybody; flushes only when asked for or when the log is full.</para>
 /// <para>All members may be called from any thread.</para>
 /// </remarks>
 internal sealed class VhdxSession : IDisposable
@@ -32,7 +32,7 @@ internal sealed class VhdxSession : IDisposable
     private long _flushedChanges;
 
     public VhdxSession(
-        IStorageFile file, VhdxHeaders headers, BlockAllocationTable table, SectorBitmaps? bitmaps, VhdxSpace space, VhdxOpenOptions options)
+        IStorageFile file, VhdxHeaders headers, BlockAllocationTable table, SectorBitmaps? bitmaps, VhdxSpace space, VhdxOpenOptions options, VhdxLogLeft? left = null)
     {
         _file = file;
         _headers = headers;
@@ -43,8 +43,10 @@ internal sealed class VhdxSession : IDisposable
         _keepsDataWriteGuid = options.KeepsDataWriteGuid;
         _fault = new VhdxFault(file);
         _ring = new VhdxLogRing(headers.Current.LogLength);
-        _barrier = new VhdxBarrier(file, _fault, _ring, space);
+        _barrier = new VhdxBarrier(file, _fault, _ring, space, left?.StableLength ?? 0);
         _log = new VhdxLogWriter(file, headers, _ring, _barrier, _fault, table, bitmaps, _newGuid, options.BootId);
+        if (left is not null)
+            _log.Continue(left);
     }
 
     /// <summary><see cref="PrepareAsync"/> has nothing to do.</summary>
@@ -196,7 +198,7 @@ internal sealed class VhdxSession : IDisposable
     {
         if (_fault.IsSet)
             return;
-        if (!_started)
+        if (!_started && !_log.HasBegun)
         {
             // Not a change of the file, but a killed process may have left what it had acknowledged to be flushed.
             if (_changes != _flushedChanges)
@@ -238,7 +240,19 @@ internal sealed class VhdxSession : IDisposable
             var header = _headers.Current with { FileWriteGuid = _newGuid() };
             if (!_keepsDataWriteGuid)
                 header = header with { DataWriteGuid = _newGuid() };
-            await _headers.UpdateAsync(header, both: true, _barrier.FlushAsync).ConfigureAwait(false);
+            if (_log.HasBegun)
+            {
+                // The session of a killed process goes on: nothing waits for the storage.
+                await _headers.RewriteWithoutBarrierAsync(header).ConfigureAwait(false);
+                Changed();
+            }
+            else
+            {
+                // Stable, the name of no log included, before the log is written; its name replaces the other header.
+                await _headers.UpdateAsync(header, both: false, _barrier.FlushAsync).ConfigureAwait(false);
+                await _log.BeginAsync().ConfigureAwait(false);
+            }
+
             Volatile.Write(ref _started, true);
         }
         finally

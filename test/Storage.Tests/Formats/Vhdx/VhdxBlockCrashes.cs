@@ -13,24 +13,32 @@ public sealed class VhdxBlockCrashes
 
     /// <summary>Few blocks, and as many allocations, trims and zeroings as it takes to reuse space again and again.</summary>
     [Theory(Timeout = 120_000)]
-    [InlineData(1)]
-    [InlineData(2)]
-    [InlineData(3)]
-    public async Task Reused_space_never_shows_another_blocks_bytes(int seed)
+    [InlineData(1, 1000)]
+    [InlineData(2, 1000)]
+    [InlineData(3, 1000)]
+    [InlineData(4, 10)]
+    [InlineData(5, 3)]
+    public async Task Reused_space_never_shows_another_blocks_bytes(int seed, int killEvery)
     {
         var run = await CrashRun.StartAsync(6L * BlockSize, seed);
         var random = new Random(seed);
-        for (var step = 0; step < 70; step++)
+        for (var step = 1; step <= 70; step++)
+        {
             await StepAsync(run, random, blocks: 6);
+            if (step % killEvery == 0)
+                await run.KillAsync();
+        }
+
         await run.CloseAsync();
         await run.JudgeAsync(every: 1, draws: 3, interruptReplayEvery: 7);
     }
 
     /// <summary>Blocks on four pages of the table, so that an entry does not make all older ones unnecessary.</summary>
     [Theory(Timeout = 120_000)]
-    [InlineData(11, 25)]
-    [InlineData(12, 10_000)]
-    public async Task A_log_that_wraps_keeps_every_promise(int seed, int flushEvery)
+    [InlineData(11, 25, 10_000)]
+    [InlineData(12, 10_000, 10_000)]
+    [InlineData(13, 10_000, 23)]
+    public async Task A_log_that_wraps_keeps_every_promise(int seed, int flushEvery, int killEvery)
     {
         var run = await CrashRun.StartAsync(2048L * BlockSize, seed);
         var random = new Random(seed);
@@ -43,6 +51,8 @@ public sealed class VhdxBlockCrashes
                 await run.ZeroAsync(start, BlockSize, trim: true);
             else
                 await run.WriteAsync(start + (random.Next(100) * 512), 512, force: false);
+            if (step % killEvery == killEvery - 1)
+                await run.KillAsync();
         }
 
         await run.CloseAsync();
@@ -68,11 +78,11 @@ public sealed class VhdxBlockCrashes
     {
         private readonly CrashFile _file;
         private readonly CrashHistory _history = new();
-        private readonly VhdxDisk _disk;
         private readonly SortedSet<long> _blocks = [];
         private readonly string _name;
         private readonly int _seed;
         private readonly byte[] _part = new byte[64 << 10];
+        private VhdxDisk _disk;
         private int _id;
         private int _judged;
 
@@ -124,6 +134,9 @@ public sealed class VhdxBlockCrashes
             _history.AddFlush(start, _file.EventCount);
         }
 
+        /// <summary>The process dies and the next one opens the disk; nothing has become stable by that.</summary>
+        public async Task KillAsync() => _disk = await VhdxDisk.OpenAsync(_file.Reopen(), new VhdxOpenOptions(), None);
+
         public async Task CloseAsync()
         {
             var start = _file.EventCount;
@@ -166,7 +179,7 @@ public sealed class VhdxBlockCrashes
         private async Task JudgeInterruptedReplayAsync(MemoryFile image, CrashPoint crash)
         {
             var file = new CrashFile(image);
-            await (await VhdxDisk.OpenAsync(file, new VhdxOpenOptions(), None)).DisposeAsync();
+            await (await VhdxSample.OpenAfterPowerCutAsync(file)).DisposeAsync();
             for (var events = 0; events <= file.EventCount; events++)
             {
                 var what = $"{crash.What}, replay cut after its event {events}";
@@ -192,7 +205,7 @@ public sealed class VhdxBlockCrashes
                 await CheckContentAsync(reader, crash with { What = crash.What + ", read-only" });
             }
 
-            await using (var disk = await VhdxDisk.OpenAsync(image, new VhdxOpenOptions(), None))
+            await using (var disk = crash.PowerCut ? await VhdxSample.OpenAfterPowerCutAsync(image) : await VhdxSample.OpenAsync(image))
                 await CheckContentAsync(disk, crash);
         }
 

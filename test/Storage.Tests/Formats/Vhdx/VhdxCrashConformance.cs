@@ -12,8 +12,16 @@ public class VhdxDynamicCrashes : CrashConformance
     protected override ValueTask FormatAsync(IStorageFile file, long size) =>
         VhdxDisk.CreateAsync(file, Options(size), CancellationToken.None);
 
-    protected override async ValueTask<BlockDevice> OpenAsync(IStorageFile file) =>
-        await VhdxDisk.OpenAsync(file, new VhdxOpenOptions(), CancellationToken.None);
+    protected sealed override ValueTask<BlockDevice> OpenAsync(IStorageFile file) => OpenAsync(file, afterPowerCut: false);
+
+    protected sealed override async ValueTask<BlockDevice> OpenAsync(IStorageFile file, bool afterPowerCut)
+    {
+        var options = await OpenOptionsAsync();
+        return await VhdxDisk.OpenAsync(
+            file, afterPowerCut ? options with { BootId = VhdxSample.AfterPowerCut } : options, CancellationToken.None);
+    }
+
+    protected virtual ValueTask<VhdxOpenOptions> OpenOptionsAsync() => new(new VhdxOpenOptions());
 }
 
 public sealed class Vhdx4KSectorsCrashes : VhdxDynamicCrashes
@@ -30,20 +38,13 @@ public class VhdxDifferencingCrashes : VhdxDynamicCrashes
 {
     private const int Parents = 2_000_000;
     private BlockDevice? _parent;
-    private static readonly Guid AfterPowerCut = new("55555555-0000-0000-0000-000000000001");
 
     protected override int BaseRequest => Parents;
 
     protected override VhdxCreateOptions Options(long size) => new() { Size = size, BlockSize = 1 << 20, Parent = VhdxSample.SomeParent };
 
-    protected override ValueTask<BlockDevice> OpenAsync(IStorageFile file) => OpenAsync(file, afterPowerCut: false);
-
-    protected override async ValueTask<BlockDevice> OpenAsync(IStorageFile file, bool afterPowerCut)
-    {
-        var options = new VhdxOpenOptions { Parent = new BorrowedDisk(_parent ??= await MakeParentAsync()) };
-        return await VhdxDisk.OpenAsync(
-            file, afterPowerCut ? options with { BootId = AfterPowerCut } : options, CancellationToken.None);
-    }
+    protected override async ValueTask<VhdxOpenOptions> OpenOptionsAsync() =>
+        new() { Parent = new BorrowedDisk(_parent ??= await MakeParentAsync()) };
 
     private async Task<BlockDevice> MakeParentAsync()
     {

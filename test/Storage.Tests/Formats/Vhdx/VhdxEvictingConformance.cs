@@ -23,6 +23,5 @@ public sealed class VhdxEvictingConformance : DiskConformance
 
 public sealed class VhdxEvictingCrashes : VhdxDynamicCrashes
 {
-    protected override async ValueTask<BlockDevice> OpenAsync(IStorageFile file) =>
-        await VhdxDisk.OpenAsync(file, new VhdxOpenOptions { TablePages = 0 }, CancellationToken.None);
+    protected override ValueTask<VhdxOpenOptions> OpenOptionsAsync() => new(new VhdxOpenOptions { TablePages = 0 });
 }

@@ -40,7 +40,7 @@ public sealed class VhdxPagedTableTests
         var geometry = new VhdxGeometry(8L << 40, MiB);
         var file = await HugeTableFile.CreateAsync(geometry.DiskSize, MiB, InOrder);
         var region = new VhdxRegion(VhdxFormat.BatRegion, BatOffset, geometry.TableLength, true);
-        var table = await BlockAllocationTable.OpenAsync(file, region, geometry, 300, None);
+        var table = await BlockAllocationTable.OpenAsync(file, region, geometry, 300, left: null, None);
         Assert.False(table.WasReadWhole);
         for (long block = 0; block < geometry.BlockCount; block += 100)
             Assert.Equal(InOrder(geometry.EntryOf(block)), await table.GetAsync(block, None));

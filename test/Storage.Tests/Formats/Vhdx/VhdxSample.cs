@@ -52,6 +52,12 @@ internal static class VhdxSample
         return file.AfterKill(file.EventCount);
     }
 
+    /// <summary>Another start of the computer.</summary>
+    public static Guid AfterPowerCut { get; } = new("55555555-0000-0000-0000-000000000001");
+
+    public static ValueTask<VhdxDisk> OpenAfterPowerCutAsync(IStorageFile file) =>
+        VhdxDisk.OpenAsync(file, new VhdxOpenOptions { BootId = AfterPowerCut }, None);
+
     public static ValueTask<VhdxDisk> OpenAsync(IStorageFile file, bool readOnly = false) =>
         VhdxDisk.OpenAsync(file, new VhdxOpenOptions { ReadOnly = readOnly }, None);
 

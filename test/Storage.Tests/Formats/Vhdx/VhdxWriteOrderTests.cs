@@ -43,7 +43,7 @@ public sealed class VhdxWriteOrderTests
         await using (var killed = await OpenAsync(crash.AfterKill(crash.EventCount)))
             await AssertBothAsync(killed);
         await disk.FlushAsync(None);
-        await using (var cut = await OpenAsync(crash.AfterPowerCut(crash.EventCount, PowerCut.FlushedOnly)))
+        await using (var cut = await OpenAfterPowerCutAsync(crash.AfterPowerCut(crash.EventCount, PowerCut.FlushedOnly)))
             await AssertBothAsync(cut);
 
         static async Task AssertBothAsync(VhdxDisk disk)
