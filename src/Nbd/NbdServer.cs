@@ -79,9 +79,10 @@ public sealed class NbdServer
     {
         try
         {
-            Add(socket, abort)?.Start();
+            if (Add(socket, abort)?.TryStart() == false)
+                _options.OnProblem?.Invoke("NBD client not served: the process can have no more threads");
         }
-        catch (Exception failure) when (failure is SocketException or OutOfMemoryException or ThreadStartException)
+        catch (SocketException failure)
         {
             socket.Dispose();
             _options.OnProblem?.Invoke($"NBD client not served: {failure.Message}");

@@ -42,19 +42,13 @@ internal sealed class Connection : IDisposable
     public Task Ended => _ended.Task;
 
     /// <summary>Starts the thread.</summary>
-    /// <exception cref="OutOfMemoryException">The process can have no more threads; the connection is closed.</exception>
-    public void Start()
+    /// <returns>False: the process can have no more threads; the connection is closed.</returns>
+    public bool TryStart()
     {
-        var thread = new Thread(Run, StackSize) { IsBackground = true, Name = "nbd" };
-        try
-        {
-            thread.Start();
-        }
-        catch (Exception failure) when (failure is OutOfMemoryException or ThreadStartException)
-        {
-            Dispose();
-            throw;
-        }
+        if (NativeThread.TryStart("nbd", StackSize, Run))
+            return true;
+        Dispose();
+        return false;
     }
 
     /// <summary>Answers what has arrived, takes nothing more, and closes.</summary>

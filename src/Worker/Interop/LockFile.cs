@@ -10,6 +10,7 @@ namespace Godwit.Worker.Interop;
 /// </summary>
 internal sealed class LockFile : IDisposable
 {
+    private const int MarkLength = 40;
     private readonly int _descriptor;
 
     private LockFile(int descriptor) => _descriptor = descriptor;
@@ -71,21 +72,22 @@ internal sealed class LockFile : IDisposable
 
     private static unsafe void Write(int descriptor, string path, ProcessMark mark)
     {
-        var text = Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{mark.ProcessId} {mark.StartTime}\n"));
+        // Always as long: nothing has to be cut first, which a busy file system lets one wait for.
+        var text = Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{mark.ProcessId} {mark.StartTime}").PadRight(MarkLength - 1) + "\n");
         fixed (byte* bytes = text)
         {
-            if (LibC.Truncate(descriptor, 0) != 0 || LibC.Write(descriptor, bytes, (nuint)text.Length) != text.Length)
+            if (LibC.Write(descriptor, bytes, (nuint)text.Length) != text.Length)
                 throw Errno.Exception($"write {path}");
         }
     }
 
     private static unsafe ProcessMark? Read(int descriptor)
     {
-        var buffer = stackalloc byte[64];
-        var length = LibC.Read(descriptor, buffer, 64, 0);
+        var buffer = stackalloc byte[MarkLength];
+        var length = LibC.Read(descriptor, buffer, MarkLength, 0);
         if (length <= 0)
             return null;
-        var parts = Encoding.ASCII.GetString(buffer, (int)length).TrimEnd('\n').Split(' ');
+        var parts = Encoding.ASCII.GetString(buffer, (int)length).Trim().Split(' ');
         return parts.Length == 2
             && int.TryParse(parts[0], CultureInfo.InvariantCulture, out var process)
             && long.TryParse(parts[1], CultureInfo.InvariantCulture, out var start)

@@ -14,6 +14,7 @@ internal sealed class EventLog(TimeProvider time, LogFile? file)
     private const int StandardError = 2;
     private readonly Lock _gate = new();
     private long _length = file?.Length ?? 0;
+    private List<(DateTimeOffset At, string Level, string Text)>? _held;
 
     /// <summary>Something happened that an operator may want to know.</summary>
     internal void Note(string text) => Write("info", text);
@@ -24,14 +25,32 @@ internal sealed class EventLog(TimeProvider time, LogFile? file)
     /// <summary>Something went wrong that needs a person.</summary>
     internal void Error(string text) => Write("error", text);
 
+    /// <summary>Keeps lines in memory from now on: a file system that is busy making much stable lets every writer wait, and a guest waits
+    /// for who begins to serve it.</summary>
+    internal void Hold()
+    {
+        lock (_gate)
+            _held ??= [];
+    }
+
+    /// <summary>Writes what was kept, and every further line at once.</summary>
+    internal void Release()
+    {
+        lock (_gate)
+        {
+            foreach (var (at, level, text) in Interlocked.Exchange(ref _held, null) ?? [])
+                WriteNow(at, level, text);
+        }
+    }
+
     /// <summary>Writes one line to any descriptor.</summary>
     /// <returns>Its length in bytes.</returns>
-    internal static unsafe int Append(int descriptor, TimeProvider time, string level, string text)
+    internal static unsafe int Append(int descriptor, DateTimeOffset at, string level, string text)
     {
         // One event is one line, whatever a file name or a message brings along.
         var plain = text.ReplaceLineEndings(" ");
         var line = Encoding.UTF8.GetBytes(
-            string.Create(CultureInfo.InvariantCulture, $"{time.GetUtcNow():yyyy-MM-ddTHH:mm:ss.fffZ} {level} {plain}\n"));
+            string.Create(CultureInfo.InvariantCulture, $"{at:yyyy-MM-ddTHH:mm:ss.fffZ} {level} {plain}\n"));
         fixed (byte* bytes = line)
             _ = LibC.Write(descriptor, bytes, (nuint)line.Length);
         return line.Length;
@@ -41,10 +60,23 @@ internal sealed class EventLog(TimeProvider time, LogFile? file)
     {
         lock (_gate)
         {
-            _length += Append(StandardError, time, level, text);
-            if (file is not null && _length >= LogFile.MaxBytes)
-                StartNewFile(file);
+            if (_held is not null && level != "error")
+            {
+                _held.Add((time.GetUtcNow(), level, text));
+                return;
+            }
+
+            // What went before an error explains it.
+            Release();
+            WriteNow(time.GetUtcNow(), level, text);
         }
+    }
+
+    private void WriteNow(DateTimeOffset at, string level, string text)
+    {
+        _length += Append(StandardError, at, level, text);
+        if (file is not null && _length >= LogFile.MaxBytes)
+            StartNewFile(file);
     }
 
     private void StartNewFile(LogFile full)

@@ -46,6 +46,7 @@ internal sealed class WorkerProcess : IDisposable
         var folders = options.Folders;
         var supervised = options.Supervisor is not null;
         var log = new EventLog(time, supervised ? new LogFile(folders.Log) : null);
+        log.Hold();
         try
         {
             if (!supervised)
@@ -70,6 +71,10 @@ internal sealed class WorkerProcess : IDisposable
             log.Error($"worker cannot run: {e.Problem.Title}");
             return 1;
         }
+        finally
+        {
+            log.Release();
+        }
     }
 
     /// <inheritdoc/>
@@ -91,6 +96,7 @@ internal sealed class WorkerProcess : IDisposable
         var controlling = new ControlServer(HandleAsync, _log).RunAsync(control, _stopControl.Token);
         var checking = CheckAsync();
         _log.Note($"worker {Environment.ProcessId} serves, start {_options.Restarts}");
+        _log.Release();
         var first = await Task.WhenAny(_stopRequested.Task, _serving, controlling, checking).ConfigureAwait(false);
         // Asked of the flag, not of who came first: once a stop is asked for, the server's end may be seen before the wish for it.
         if (!_stopRequested.Task.IsCompleted)

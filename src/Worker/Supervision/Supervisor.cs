@@ -31,6 +31,7 @@ internal sealed class Supervisor : IDisposable
     private int _nbd = -1;
     private int _control = -1;
     private int _childHandle = -1;
+    private (DateTimeOffset At, string Text)? _death;
 
     /// <summary>Takes the folder's lock.</summary>
     /// <param name="folders">Where everything is.</param>
@@ -86,7 +87,9 @@ internal sealed class Supervisor : IDisposable
             }
 
             var wait = _delay.AfterDeath(lifetime, killed: ended == -LibC.SignalKill);
-            Log($"{Describe(ended)} after {lifetime.TotalSeconds:F1} s; starting another in {wait.TotalMilliseconds:F0} ms");
+            _death = (_time.GetUtcNow(), $"{Describe(ended)} after {lifetime.TotalSeconds:F1} s; starting another in {wait.TotalMilliseconds:F0} ms");
+            if (wait > TimeSpan.Zero)
+                LogDeath();
             if (_stop.Wait(wait))
                 return End(0);
         }
@@ -124,6 +127,8 @@ internal sealed class Supervisor : IDisposable
                 child = StartWorker(restarts);
                 _childHandle = (int)LibC.Call(LibC.PidfdOpenCall, child, 0, 0, 0);
             }
+
+            LogDeath();
 
             var ended = ChildProcess.WaitForEnd(child);
             lock (_gate)
@@ -190,16 +195,27 @@ internal sealed class Supervisor : IDisposable
     {
         FileStatus.Remove(_folders.NbdSocket);
         FileStatus.Remove(_folders.ControlSocket);
+        LogDeath();
         Log($"{Describe(ended)}; supervisor {Environment.ProcessId} ends");
         return ended == 0 ? 0 : 1;
     }
 
-    private void Log(string text)
+    /// <summary>Writes of the last worker's death: once the next one is on its way, because a busy file system lets a writer wait.</summary>
+    private void LogDeath()
+    {
+        if (_death is { } death)
+            Log(death.Text, death.At);
+        _death = null;
+    }
+
+    private void Log(string text) => Log(text, _time.GetUtcNow());
+
+    private void Log(string text, DateTimeOffset at)
     {
         try
         {
             var descriptor = _logFile.Open();
-            EventLog.Append(descriptor, _time, "info", text);
+            EventLog.Append(descriptor, at, "info", text);
             _ = LibC.Close(descriptor);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or GodwitException)

@@ -1,8 +1,10 @@
 using System.Buffers.Binary;
 using System.Diagnostics;
 using System.Net.Sockets;
-using Godwit.Storage;
+using Godwit.Nbd.Protocol;
+using Godwit.Nbd.Tests.Nbd;
 using Xunit;
+using Xunit.Sdk;
 
 namespace Godwit.Nbd.Tests.Worker;
 
@@ -35,7 +37,7 @@ internal sealed class SequencedWriters : IAsyncDisposable
         _sent = new long[length / _recordBytes];
         _writes = new long[writers];
         _longest = new long[writers];
-        _tasks = [.. Enumerable.Range(0, writers).Select(i => Task.Run(() => RunAsync(i)))];
+        _tasks = [.. Enumerable.Range(0, writers).Select(i => Task.Factory.StartNew(() => Run(i), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default))];
     }
 
     /// <summary>Writes answered so far.</summary>
@@ -91,56 +93,94 @@ internal sealed class SequencedWriters : IAsyncDisposable
         Assert.True(lost.Count == 0, $"{lost.Count} records lost or torn: {string.Join("; ", lost.Take(5))}");
     }
 
-    private async Task RunAsync(int writer)
+    private void Run(int writer)
     {
         // Each writer has places of its own, so that nobody overwrites what another has been told is there.
         var random = _random[writer];
         var places = _acknowledged.Length / _random.Length;
-        NbdDevice? device = null;
+        RawClient? client = null;
         while (!_stop.IsCancellationRequested)
         {
             var slot = (random.Next(places) * _random.Length) + writer;
             var number = Interlocked.Increment(ref _sequence);
             _sent[slot] = number;
+            var record = Record(slot, number);
             var start = Stopwatch.GetTimestamp();
-            device = await WriteAsync(device, slot, Record(slot, number));
-            if (device is null)
-                return;
+            if (!TryWrite(ref client, slot, record))
+                break;
             _acknowledged[slot] = number;
             _longest[writer] = Math.Max(_longest[writer], (long)Stopwatch.GetElapsedTime(start).TotalMicroseconds);
             _writes[writer]++;
             if (_pause > TimeSpan.Zero)
-                await Task.Delay(_pause);
+                _stop.Token.WaitHandle.WaitOne(_pause);
         }
 
-        await device!.DisposeAsync();
+        client?.Dispose();
     }
 
-    /// <summary>Sends until answered, over as many connections as it takes; null when told to end before that.</summary>
-    private async Task<NbdDevice?> WriteAsync(NbdDevice? device, int slot, byte[] record)
+    /// <summary>Sends until answered, over as many connections as it takes; false when told to end before that.</summary>
+    private bool TryWrite(ref RawClient? client, int slot, byte[] record)
     {
+        var request = RawClient.Request(NbdCommand.Write, (ulong)slot * (ulong)_recordBytes, (ulong)_recordBytes, payload: record);
         while (!_stop.IsCancellationRequested)
         {
-            try
-            {
-                device ??= await NbdDevice.ConnectAsync(new UnixDomainSocketEndPoint(_socket), _export, _stop.Token);
-                await device.WriteAsync((long)slot * _recordBytes, record, WriteFlags.None, CancellationToken.None);
-                return device;
-            }
-            catch (Exception e) when (e is StorageException or OperationCanceledException or SocketException)
-            {
-                if (device is not null && e is StorageException && !e.Message.Contains("closed the connection", StringComparison.Ordinal))
-                    Interlocked.Increment(ref _errors);
-                if (e.GetBaseException() is SocketException { SocketErrorCode: SocketError.ConnectionRefused })
-                    Interlocked.Increment(ref _refused);
-                if (device is not null)
-                    await device.DisposeAsync();
-                device = null;
-                await Task.Delay(1);
-            }
+            client ??= TryConnect();
+            if (client is not null && TryAsk(client, request))
+                return true;
+            client?.Dispose();
+            client = null;
+            Thread.Sleep(1);
         }
 
-        return null;
+        return false;
+    }
+
+    private RawClient? TryConnect()
+    {
+        RawClient? client = null;
+        try
+        {
+            client = new RawClient(new UnixDomainSocketEndPoint(_socket));
+            client.Go(_export, NbdHeaderForm.Simple);
+
+            // A write that is held is waited for as long as it takes.
+            client.Socket.ReceiveTimeout = client.Socket.SendTimeout = 0;
+            return client;
+        }
+        catch (Exception e) when (e is SocketException or XunitException)
+        {
+            if (e is SocketException { SocketErrorCode: SocketError.ConnectionRefused })
+                Interlocked.Increment(ref _refused);
+            client?.Dispose();
+            return null;
+        }
+    }
+
+    /// <summary>Whether the request was carried out; not when it was refused or the connection broke.</summary>
+    private bool TryAsk(RawClient client, byte[] request)
+    {
+        try
+        {
+            client.Send(request);
+            var reply = new byte[NbdMagic.SimpleReplyLength];
+            for (var at = 0; at < reply.Length;)
+            {
+                if (client.Socket.Receive(reply, at, reply.Length - at, SocketFlags.None) is > 0 and var more)
+                    at += more;
+                else
+                    return false;
+            }
+
+            if (BinaryPrimitives.ReadUInt64BigEndian(reply) == (ulong)NbdMagic.SimpleReply << 32)
+                return true;
+            Interlocked.Increment(ref _errors);
+        }
+        catch (SocketException)
+        {
+            // The server has gone.
+        }
+
+        return false;
     }
 
     private byte[] Record(int slot, long number)
