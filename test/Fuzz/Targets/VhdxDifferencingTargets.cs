@@ -35,11 +35,14 @@ internal sealed class VhdxBitmapTarget : VhdxTarget
     {
         var child = await VhdxImages.ChildAsync();
         var killed = await VhdxImages.KilledChildAsync();
+        var justNow = await VhdxImages.KilledChildAsync(Boot);
         IReadOnlyList<Area> tables = [VhdxImages.Table(12), VhdxImages.BitmapEntry()];
+        IReadOnlyList<Area> entries = [.. Enumerable.Range(0, 4).Select(index => VhdxImages.LogEntry(index * 2))];
         return
         [
             new FuzzImage("child", child, [.. tables, .. await VhdxImages.BitmapAsync(child)]),
-            new FuzzImage("killed", killed, [.. tables, .. await VhdxImages.BitmapAsync(killed), .. Enumerable.Range(0, 4).Select(index => VhdxImages.LogEntry(index * 2))]),
+            new FuzzImage("killed", killed, [.. tables, .. await VhdxImages.BitmapAsync(killed), .. entries]),
+            new FuzzImage("killed just now", justNow, [.. tables, .. await VhdxImages.BitmapAsync(justNow), .. entries]),
         ];
     }
 }

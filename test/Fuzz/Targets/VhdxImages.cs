@@ -43,10 +43,11 @@ internal static class VhdxImages
     }
 
     /// <summary>Killed in the middle of work: the last changes are in the log only.</summary>
-    public static async ValueTask<MemoryFile> KilledAsync()
+    /// <param name="boot">The start of the computer it was killed in; the log is continued in the same and replayed in any other.</param>
+    public static async ValueTask<MemoryFile> KilledAsync(Guid boot = default)
     {
         var file = new CrashFile(await EmptyAsync(new VhdxCreateOptions { Size = 8 * MiB, BlockSize = MiB }));
-        await using var disk = await OpenAsync(file);
+        await using var disk = await OpenAsync(file, boot: boot);
         for (var block = 0; block < 6; block++)
             await disk.WriteAsync(block * MiB, Bytes(block), WriteFlags.None, None);
         await disk.FlushAsync(None);
@@ -65,10 +66,11 @@ internal static class VhdxImages
     }
 
     /// <summary>The same, killed: bitmaps and entries are in the log, flushed or not.</summary>
-    public static async ValueTask<MemoryFile> KilledChildAsync()
+    /// <param name="boot">As for <see cref="KilledAsync"/>.</param>
+    public static async ValueTask<MemoryFile> KilledChildAsync(Guid boot = default)
     {
         var file = new CrashFile(await EmptyAsync(ChildOptions));
-        await using var disk = await OpenAsync(file, FuzzParent.Open());
+        await using var disk = await OpenAsync(file, FuzzParent.Open(), boot);
         await ChangeChildAsync(disk);
         await disk.FlushAsync(None);
         await disk.WriteAsync(6 * MiB, Bytes(9), WriteFlags.None, None);
@@ -145,8 +147,8 @@ internal static class VhdxImages
         await disk.WriteZeroesAsync(2 * MiB, MiB, WriteFlags.None, None);
     }
 
-    private static ValueTask<VhdxDisk> OpenAsync(Storage.Files.IStorageFile file, BlockDevice? parent = null) =>
-        VhdxDisk.OpenAsync(file, new VhdxOpenOptions { NewGuid = Guids(), Parent = parent }, None);
+    private static ValueTask<VhdxDisk> OpenAsync(Storage.Files.IStorageFile file, BlockDevice? parent = null, Guid boot = default) =>
+        VhdxDisk.OpenAsync(file, new VhdxOpenOptions { NewGuid = Guids(), Parent = parent, BootId = boot }, None);
 
     private static Field[] RegionEntry(int at) => [new(at, 16), new(at + 16, 8), new(at + 24, 4), new(at + 28, 4)];
 

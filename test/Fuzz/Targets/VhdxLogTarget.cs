@@ -26,6 +26,7 @@ internal sealed class VhdxLogTarget : VhdxTarget
         [
             new FuzzImage("killed", await VhdxImages.KilledAsync(), killed),
             new FuzzImage("crafted", await CraftedAsync(), crafted),
+            new FuzzImage("killed just now", await VhdxImages.KilledAsync(Boot), killed),
         ];
     }
 

@@ -14,7 +14,8 @@ internal abstract class VhdxTarget : FuzzTarget
 
     // The log of every image is here; a changed header may name another one, whose checksums are nobody's business then.
     private const long LogOffset = 1 << 20;
-    private static readonly Guid Boot = new("0f0e0d0c-0b0a-0908-0706-050403020100");
+    /// <summary>The start of the computer in which images are opened.</summary>
+    protected static readonly Guid Boot = new("0f0e0d0c-0b0a-0908-0706-050403020100");
 
     private static readonly (long Offset, int Length)[] Checked =
     [

@@ -129,7 +129,7 @@ internal sealed class SequencedWriters : IAsyncDisposable
                 return true;
             client?.Dispose();
             client = null;
-            Thread.Sleep(1);
+            _stop.Token.WaitHandle.WaitOne(1);
         }
 
         return false;

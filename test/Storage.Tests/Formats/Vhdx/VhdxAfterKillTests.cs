@@ -1,5 +1,4 @@
 using Godwit.Storage.Formats.Vhdx;
-using Godwit.Testing.Disks;
 using Godwit.Testing.Files;
 using Xunit;
 using static Godwit.Storage.Tests.Formats.Vhdx.VhdxSample;
