@@ -74,7 +74,7 @@ internal sealed class AnswerCheck(SessionModel session, IReadOnlyList<JournalEnt
 
         // Of requests with one number, one that is answered without data comes before a read whose data these are not.
         var request = FindTold(cookie, rest[NbdMagic.SimpleReplyLength..])
-            ?? TryFind(cookie, null, asked => MaySucceed(asked) && !NeedsContent(asked) && !TakesData(asked))
+            ?? FindEmpty(cookie, null)
             ?? Find(cookie, null, asked => MaySucceed(asked) && !NeedsContent(asked), "a simple success");
         Succeed(request);
         if (!TakesData(request))
@@ -130,7 +130,7 @@ internal sealed class AnswerCheck(SessionModel session, IReadOnlyList<JournalEnt
         switch (kind)
         {
             case NbdChunk.None when length == 0 && done:
-                Succeed(Find(cookie, offset, asked => MaySucceed(asked) && !NeedsContent(asked), "a success without content"));
+                Succeed(FindEmpty(cookie, offset) ?? Find(cookie, offset, asked => MaySucceed(asked) && !NeedsContent(asked), "a success without content"));
                 break;
             case NbdChunk.OffsetData when length > 8:
                 TakeData(cookie, offset, content, done);
@@ -234,6 +234,14 @@ internal sealed class AnswerCheck(SessionModel session, IReadOnlyList<JournalEnt
             { IsAnswered: true } => "a request was answered more often than it was made",
             _ => $"{what} is the answer to {named.Header.Command} of {named.Header.Length} bytes at {named.Header.Offset}, which {Expectation(named)}",
         });
+    }
+
+    /// <summary>Who is told of a success without data: of requests with one number rather one that the device did not fail.</summary>
+    private AskedRequest? FindEmpty(ulong cookie, ulong? offset)
+    {
+        return TryFind(cookie, offset, asked => IsFit(asked) && !asked.HasFailed) ?? TryFind(cookie, offset, IsFit);
+
+        bool IsFit(AskedRequest asked) => MaySucceed(asked) && !NeedsContent(asked) && !TakesData(asked);
     }
 
     private AskedRequest? TryFind(ulong cookie, ulong? offset, Func<AskedRequest, bool> fits) =>
