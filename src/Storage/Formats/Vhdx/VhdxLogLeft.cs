@@ -13,7 +13,9 @@ internal sealed class VhdxLogLeft
 {
     private readonly Dictionary<long, Page> _pages = [];
 
-    private VhdxLogLeft(VhdxLogRun run) => Run = run;
+    private readonly long _fileLength;
+
+    private VhdxLogLeft(VhdxLogRun run, long fileLength) => (Run, _fileLength) = (run, fileLength);
 
     /// <summary>The entries.</summary>
     public VhdxLogRun Run { get; }
@@ -39,7 +41,7 @@ internal sealed class VhdxLogLeft
         var reader = new VhdxLogReader(file, header, bootId);
         if (await reader.FindRunAsync(cancellationToken).ConfigureAwait(false) is not VhdxLogRun run || !CanContinue(run, file.Length))
             return null;
-        var left = new VhdxLogLeft(run);
+        var left = new VhdxLogLeft(run, file.Length);
         for (var index = run.TailOf(run.Newest); index <= run.Newest; index++)
         {
             if (!await left.AddAsync(reader, index, cancellationToken).ConfigureAwait(false))
@@ -73,12 +75,13 @@ internal sealed class VhdxLogLeft
 
     private async ValueTask<bool> AddAsync(VhdxLogReader reader, int index, CancellationToken cancellationToken)
     {
+        // A replay makes the file long enough for a page behind its end; a session of ours has none there.
         var hasOnlyPages = true;
         await reader.ForEachChangeAsync(
             Run.Entries[index],
             (change, image) =>
             {
-                hasOnlyPages &= !change.IsZero;
+                hasOnlyPages &= !change.IsZero && change.End <= _fileLength;
                 if (hasOnlyPages)
                     _pages[change.FileOffset] = new Page(image.ToArray(), Run.PositionOf(index));
                 return ValueTask.CompletedTask;
