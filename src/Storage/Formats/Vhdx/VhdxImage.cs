@@ -30,19 +30,17 @@ internal sealed record VhdxImage(
     public static async ValueTask<VhdxImage> ContinueAsync(IStorageFile file, VhdxOpenOptions options, CancellationToken cancellationToken)
     {
         var findings = VhdxFindings.Strict(file);
-        await CheckSignatureAsync(file, cancellationToken).ConfigureAwait(false);
-        var headers = await VhdxHeaders.ReadAsync(file, findings, cancellationToken).ConfigureAwait(false);
-        if (await VhdxLogLeft.ReadAsync(file, headers.Current, options.BootId, cancellationToken).ConfigureAwait(false) is VhdxLogLeft left)
+        VhdxImage? image = null;
+        try
         {
-            var front = await ReadFrontAsync(file, headers, readOnly: true, findings, cancellationToken).ConfigureAwait(false);
-            if (!front.Regions.CopiesDiffer && left.IsWithin(front.Regions)
-                && await ContinueAsync(front, left, options, findings, cancellationToken).ConfigureAwait(false) is VhdxImage image)
-            {
-                return image;
-            }
+            image = await TryContinueAsync(file, options, findings, cancellationToken).ConfigureAwait(false);
+        }
+        catch (StorageException failure) when (failure.Kind == StorageErrorKind.Corrupt)
+        {
+            // What is wrong may be what a replay puts right; else it says the same.
         }
 
-        return await OpenAsync(file, readOnly: false, options, findings, cancellationToken).ConfigureAwait(false);
+        return image ?? await OpenAsync(file, readOnly: false, options, findings, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Reads an image in the order the format asks for: headers, log, and only then the rest.</summary>
@@ -53,9 +51,16 @@ internal sealed record VhdxImage(
         return await OpenTableAsync(front, null, options, findings, cancellationToken).ConfigureAwait(false);
     }
 
-    private static async ValueTask<VhdxImage?> ContinueAsync(
-        VhdxFront front, VhdxLogLeft left, VhdxOpenOptions options, VhdxFindings findings, CancellationToken cancellationToken)
+    private static async ValueTask<VhdxImage?> TryContinueAsync(
+        IStorageFile file, VhdxOpenOptions options, VhdxFindings findings, CancellationToken cancellationToken)
     {
+        await CheckSignatureAsync(file, cancellationToken).ConfigureAwait(false);
+        var headers = await VhdxHeaders.ReadAsync(file, findings, cancellationToken).ConfigureAwait(false);
+        if (await VhdxLogLeft.ReadAsync(file, headers.Current, options.BootId, cancellationToken).ConfigureAwait(false) is not VhdxLogLeft left)
+            return null;
+        var front = await ReadFrontAsync(file, headers, readOnly: true, findings, cancellationToken).ConfigureAwait(false);
+        if (front.Regions.CopiesDiffer || !left.IsWithin(front.Regions))
+            return null;
         var image = await OpenTableAsync(front, left, options, findings, cancellationToken).ConfigureAwait(false);
         var bitmaps = await FindBitmapsAsync(image, left, cancellationToken).ConfigureAwait(false);
         return bitmaps is null ? null : image with { Left = left, LeftBitmaps = bitmaps };
