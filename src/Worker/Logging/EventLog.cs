@@ -38,8 +38,9 @@ internal sealed class EventLog(TimeProvider time, LogFile? file)
     {
         lock (_gate)
         {
-            foreach (var (at, level, text) in Interlocked.Exchange(ref _held, null) ?? [])
+            foreach (var (at, level, text) in _held ?? [])
                 WriteNow(at, level, text);
+            _held = null;
         }
     }
 

@@ -17,9 +17,10 @@ internal sealed class SectorBitmaps(IStorageFile file, BlockAllocationTable tabl
     /// <summary>8 MiB, which serve 32 GiB of 512-byte sectors that are written here and there.</summary>
     public const int DefaultCapacity = 2048;
 
-    private const int PagesPerChunkShift = 8;
     /// <summary>Pages of one bitmap.</summary>
     public const int PagesPerChunk = 1 << PagesPerChunkShift;
+
+    private const int PagesPerChunkShift = 8;
 
     private readonly Lock _gate = new();
     private readonly Queue<BitmapPage> _kept = new();

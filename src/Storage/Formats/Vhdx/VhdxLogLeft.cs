@@ -59,14 +59,15 @@ internal sealed class VhdxLogLeft
     private static bool CanContinue(VhdxLogRun run, long fileLength)
     {
         var lastSealed = run.NewestSealed;
-        var tail = run.TailOf(run.Newest);
-        if (lastSealed < 0 || run.TailOf(lastSealed) < 0 || fileLength < run.Entries[run.Newest].Header.LastFileOffset)
+        var start = lastSealed < 0 ? -1 : run.TailOf(lastSealed);
+        if (start < 0 || fileLength < run.Entries[run.Newest].Header.LastFileOffset)
             return false;
 
-        // What a flush has sealed is sealed from its tail on; the entries after that are all unsealed.
-        for (var index = tail; index <= run.Newest; index++)
+        // The newest sealed entry is what the next barrier makes the one to fall back to, so it must need no entry that a power cut
+        // voids. It does where a flush was killed while it sealed. (Tails never go back: what the newest entry needs is covered.)
+        for (var index = Math.Min(start, run.TailOf(run.Newest)); index < lastSealed; index++)
         {
-            if (run.Entries[index].Unsealed is null == index > lastSealed)
+            if (run.Entries[index].Unsealed is not null)
                 return false;
         }
 

@@ -5,7 +5,8 @@ namespace Godwit.Storage.Formats.Vhdx;
 /// <summary>One opening for writing: from the first change of the file to its clean end.</summary>
 /// <remarks>
 /// <para>Nothing is written before the first change. Then, in this order: new identities in the headers and a new log, unless the one of a
-/// killed process is continued; the change; for a change of the table one log entry before the change is shown to anybody; flushes only when asked for or when the log is full.</para>
+/// killed process is continued; the change; for a change of the table one log entry before the change is shown to anybody; flushes only
+/// when asked for or when the log is full.</para>
 /// <para>All members may be called from any thread.</para>
 /// </remarks>
 internal sealed class VhdxSession : IDisposable
@@ -32,7 +33,8 @@ internal sealed class VhdxSession : IDisposable
     private long _flushedChanges;
 
     public VhdxSession(
-        IStorageFile file, VhdxHeaders headers, BlockAllocationTable table, SectorBitmaps? bitmaps, VhdxSpace space, VhdxOpenOptions options, VhdxLogLeft? left = null)
+        IStorageFile file, VhdxHeaders headers, BlockAllocationTable table, SectorBitmaps? bitmaps, VhdxSpace space,
+        VhdxOpenOptions options, VhdxLogLeft? left = null)
     {
         _file = file;
         _headers = headers;

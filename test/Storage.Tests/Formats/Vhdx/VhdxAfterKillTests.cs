@@ -1,4 +1,6 @@
+using Godwit.Storage.Files;
 using Godwit.Storage.Formats.Vhdx;
+using Godwit.Testing.Disks;
 using Godwit.Testing.Files;
 using Xunit;
 using static Godwit.Storage.Tests.Formats.Vhdx.VhdxSample;
@@ -100,6 +102,33 @@ public sealed class VhdxAfterKillTests
         Assert.Equal(Pattern(1, 4096), await ReadAsync(disk, 0, 4096));
     }
 
+    /// <summary>Killed while a flush seals entries: the newest sealed one may need one that a power cut voids, so it is no state to fall back to, and
+    /// what the last stable one needs must stay.</summary>
+    [Fact(Timeout = 20_000)]
+    public async Task A_log_whose_newest_sealed_entry_needs_an_unsealed_one_is_replayed()
+    {
+        var formatted = new MemoryFile(path: "killed-while-sealing.vhdx");
+        await VhdxDisk.CreateAsync(formatted, new VhdxCreateOptions { Size = 64 * MiB, BlockSize = MiB, Parent = SomeParent }, None);
+
+        // The bitmap has its place by then, and the log nothing of it.
+        await using (var first = await OpenChildAsync(formatted.Reopen()))
+            await first.WriteAsync(60 * MiB, Pattern(9, 4096), WriteFlags.None, None);
+        var file = new CrashFile(formatted.Reopen());
+        var disk = await OpenChildAsync(file);
+
+        // Pages of the bitmap 1, 2, 1: the second entry needs the first, the third only the second.
+        await disk.WriteAsync(0, Pattern(1, 4096), WriteFlags.None, None);
+        await disk.WriteAsync(32 * MiB, Pattern(2, 4096), WriteFlags.None, None);
+        await disk.WriteAsync(MiB, Pattern(3, 4096), WriteFlags.None, None);
+        var before = file.EventCount;
+        await disk.FlushAsync(None);
+        var seals = Enumerable.Range(before, file.EventCount - before).Where(at => file.Events[at] is { Operation: FileOperation.Write, Length: sizeof(uint) }).ToList();
+        Assert.Equal(2, seals.Count);
+        Assert.NotNull(await LeftAsync(file.AfterKill(before)));
+        Assert.Null(await LeftAsync(file.AfterKill(seals[0] + 1)));
+        Assert.NotNull(await LeftAsync(file.AfterKill(seals[1] + 1)));
+    }
+
     [Fact(Timeout = 20_000)]
     public async Task A_failed_rewrite_of_the_header_is_tried_again()
     {
@@ -126,6 +155,15 @@ public sealed class VhdxAfterKillTests
         var killed = await OpenAsync(file.Reopen());
         await killed.WriteAsync((hasAllocated ? 4 : 2) * MiB, Pattern(4, 4096), WriteFlags.None, None);
         return file;
+    }
+
+    private static ValueTask<VhdxDisk> OpenChildAsync(IStorageFile file) =>
+        VhdxDisk.OpenAsync(file, new VhdxOpenOptions { Parent = new ReferenceDisk(64 * MiB) }, None);
+
+    private static async Task<VhdxLogLeft?> LeftAsync(MemoryFile file)
+    {
+        var headers = await VhdxHeaders.ReadAsync(file, VhdxFindings.Strict(file), None);
+        return await VhdxLogLeft.ReadAsync(file, headers.Current, Boot, None);
     }
 
     private static async Task<Guid> LogNameAsync(MemoryFile file)
