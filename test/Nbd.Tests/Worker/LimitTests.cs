@@ -60,8 +60,7 @@ public sealed class LimitTests
         Assert.Equal(1000, shortfall.Minimum);
         Assert.InRange(shortfall.RequestsPerSecond, 1, 20);
         await worker.WaitForAsync(disk => disk.Shortfall is null, _ct);
-        while (!worker.Log.Contains("or wants fewer", StringComparison.Ordinal))
-            await Task.Delay(50, _ct);
+        await worker.WaitForLogAsync("or wants fewer", _ct);
         Assert.Contains("of the 1000 it was promised", worker.Log, StringComparison.Ordinal);
     }
 

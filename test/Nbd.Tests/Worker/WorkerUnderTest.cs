@@ -171,6 +171,18 @@ internal sealed class WorkerUnderTest : IAsyncDisposable
         }
     }
 
+    /// <summary>Polls the log until it has the words: lines wait until the guest is served, so an answer may come before they are written.</summary>
+    public async Task WaitForLogAsync(string words, CancellationToken ct)
+    {
+        var start = Stopwatch.GetTimestamp();
+        while (!Log.Contains(words, StringComparison.Ordinal))
+        {
+            if (Stopwatch.GetElapsedTime(start) > Patience)
+                throw new TimeoutException($"the log does not say \"{words}\"\n{Describe()}");
+            await Task.Delay(20, ct);
+        }
+    }
+
     public ValueTask<NbdDevice> ConnectAsync(string disk, CancellationToken ct) =>
         NbdDevice.ConnectAsync(new UnixDomainSocketEndPoint(NbdSocket), disk, ct);
 
