@@ -134,6 +134,11 @@ public sealed partial class GodwitClient : IDisposable
     public Task<HostStatus> GetHostAsync(CancellationToken cancellationToken) =>
         SendAsync(HttpMethod.Get, "v1/host", null, ApiJson.Default.HostStatus, Quick, cancellationToken);
 
+    /// <summary>Stops all VMs because the host goes down, each as its settings say.</summary>
+    /// <param name="cancellationToken">Gives up waiting; what has begun goes on.</param>
+    public Task<IReadOnlyList<StoppedVirtualMachine>> StopAllVirtualMachinesAsync(CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Post, "v1/host/stop-vms", null, ApiJson.Default.IReadOnlyListStoppedVirtualMachine, VerySlow, cancellationToken);
+
     /// <summary>Closes the connections.</summary>
     public void Dispose() => _http.Dispose();
 

@@ -12,7 +12,8 @@ internal sealed record DaemonOptions
           --state DIR            database and one folder per VM (default /var/lib/godwit)
           --run DIR              sockets (default /run/godwit)
           --listen ADDRESS:PORT  also listen on loopback TCP, with the bearer token in STATE/token
-          --allow-root DIR       disks may only be in this folder (repeatable; default: anywhere but system folders)
+          --machines DIR         where a folder is made for each VM's configuration and saved state (default STATE-machines)
+          --allow-root DIR       disks may only be here or in --machines (repeatable; default: anywhere but system folders)
           --worker PATH          the godwit-worker program (default: beside godwitd)
           --qemu PATH            the QEMU program (default /usr/bin/qemu-system-x86_64)
           --storage-moves N      storage moves that run at the same time (default 2)
@@ -27,6 +28,12 @@ internal sealed record DaemonOptions
     public string State { get; init; } = "/var/lib/godwit";
 
     public string Run { get; init; } = "/run/godwit";
+
+    public string Machines
+    {
+        get => field ?? State + "-machines";
+        init;
+    }
 
     public IPEndPoint? Listen { get; init; }
 
@@ -64,6 +71,7 @@ internal sealed record DaemonOptions
     private DaemonOptions With(string name, string value) => name switch
     {
         "--state" => this with { State = Folder(name, value) },
+        "--machines" => this with { Machines = Folder(name, value) },
         "--run" => this with { Run = Folder(name, value) },
         "--listen" => this with { Listen = Loopback(value) },
         "--allow-root" => this with { AllowedRoots = [.. AllowedRoots, Folder(name, value)] },

@@ -4,6 +4,9 @@ using Godwit.ControlPlane.Jobs;
 using Godwit.ControlPlane.Migrations;
 using Godwit.ControlPlane.Store;
 using Godwit.ControlPlane.VirtualMachines;
+using Godwit.ControlPlane.VirtualMachines.Creating;
+using Godwit.ControlPlane.VirtualMachines.Removing;
+using Godwit.ControlPlane.VirtualMachines.Saving;
 using Godwit.Host.Endpoints;
 using Godwit.Host.Http;
 using Godwit.Host.VirtualMachines;
@@ -51,6 +54,7 @@ internal static class HostApplication
         app.UseRouting();
         app.MapOpenApi();
         VirtualMachineEndpoints.Map(app);
+        VirtualMachineControlEndpoints.Map(app);
         PointEndpoints.Map(app);
         JobEndpoints.Map(app);
         HostEndpoints.Map(app);
@@ -110,10 +114,17 @@ internal static class HostApplication
         services.AddSingleton(accelerators);
         services.AddSingleton<IJobObserver, JobLog>();
         services.AddSingleton<IJobKind>(new StorageMoveKind(parts, options.StorageMoves));
+        services.AddSingleton<IJobKind>(new SaveKind(parts));
+        services.AddSingleton<IJobKind>(new CreateKind(parts));
+        services.AddSingleton<IJobKind>(new RemoveKind(parts));
         services.AddSingleton(provider => new JobRunner(
             database, provider.GetServices<IJobKind>(), time, provider.GetServices<IJobObserver>()));
         services.AddSingleton<StorageMoves>();
         services.AddSingleton<VirtualMachineOperations>();
+        services.AddSingleton<VirtualMachineLife>();
+        services.AddSingleton<VirtualMachineControl>();
+        services.AddSingleton<VirtualMachineChanges>();
+        services.AddSingleton<SavedStates>();
         services.AddSingleton<StatisticsReader>();
         services.AddSingleton<DiskLimiting>();
         services.AddSingleton<DiskTracking>();
@@ -122,7 +133,15 @@ internal static class HostApplication
         {
             var log = provider.GetRequiredService<ILogger<Reconciler>>();
             return new Reconciler(
-                parts, provider.GetRequiredService<JobRunner>(), (vm, text) => log.LogWarning("VM {Name} {Text}", vm.Name, text));
+                parts, provider.GetRequiredService<JobRunner>(), provider.GetRequiredService<SavedStates>(), time, (vm, text) => log.LogWarning("VM {Name} {Text}", vm.Name, text));
+        });
+        services.AddSingleton<AutomaticStop>();
+        services.AddSingleton(provider =>
+        {
+            var log = provider.GetRequiredService<ILogger<AutomaticStart>>();
+            return new AutomaticStart(
+                parts, provider.GetRequiredService<VirtualMachineOperations>(), database, time,
+                (vm, text) => log.LogInformation("VM {Name} {Text}", vm.Name, text));
         });
         services.AddHostedService<ReconcileLoop>();
     }

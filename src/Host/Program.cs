@@ -38,16 +38,18 @@ static async Task<int> RunAsync(DaemonOptions options)
     var program = new WorkerProgram(options.Worker, time);
     using var accelerators = new QemuAccelerators(folders, options.Qemu, time);
     await using var runtime = new QemuRuntime(folders, accelerators, options.Qemu, time);
-    var disks = new LocalFolders([options.State, options.Run], options.AllowedRoots);
+    IReadOnlyList<string> roots = options.AllowedRoots.Count == 0 ? [] : [options.Machines, .. options.AllowedRoots];
+    var disks = new LocalFolders([options.State, options.Run], roots);
     var parts = new VirtualMachineParts(
-        new VirtualMachineStore(database),
+        new VirtualMachineStore(database, disks),
         runtime,
         new SupervisedWorkers(folders, disks.ForParents, program, time),
         new WorkerImages(program, time),
         disks,
         new SqliteOwnershipStore(database),
         new VirtualMachineGates(),
-        HostIdentity.Read(database));
+        HostIdentity.Read(database),
+        options.Machines);
     await using var app = HostApplication.Build(options, folders, database, parts, accelerators, time);
     await app.RunAsync();
     return 0;

@@ -5,12 +5,15 @@ using Godwit.ControlPlane.VirtualMachines;
 namespace Godwit.Host;
 
 /// <summary>Looks at the world before anything else is done, resumes jobs, and goes on looking every second.</summary>
-internal sealed class ReconcileLoop(Reconciler reconciler, JobRunner jobs, TimeProvider time, ILogger<ReconcileLoop> log) : BackgroundService
+internal sealed class ReconcileLoop(
+    Reconciler reconciler, AutomaticStart starts, JobRunner jobs, TimeProvider time, ILogger<ReconcileLoop> log) : BackgroundService
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
     public override async Task StartAsync(CancellationToken cancellationToken)
     {
+        reconciler.FollowFiles();
+        starts.NoteBoot((await File.ReadAllTextAsync("/proc/sys/kernel/random/boot_id", cancellationToken)).Trim());
         await TryAsync(cancellationToken);
         jobs.Resume();
         await base.StartAsync(cancellationToken);
@@ -18,10 +21,29 @@ internal sealed class ReconcileLoop(Reconciler reconciler, JobRunner jobs, TimeP
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
+        // A VM that takes long to start must not keep the others from being looked at.
+        var starting = Task.CompletedTask;
         using var timer = new PeriodicTimer(Interval, time);
         while (await timer.WaitForNextTickAsync(stoppingToken))
         {
             await TryAsync(stoppingToken);
+            if (starting.IsCompleted)
+            {
+                starting = StartDueAsync(stoppingToken);
+            }
+        }
+        await starting;
+    }
+
+    private async Task StartDueAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await starts.StartDueAsync(cancellationToken);
+        }
+        catch (Exception e) when (e is GodwitException or IOException)
+        {
+            log.LogError(e, "starting VMs failed; trying again");
         }
     }
 

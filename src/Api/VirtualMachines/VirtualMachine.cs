@@ -7,32 +7,26 @@ namespace Godwit.Api.VirtualMachines;
 /// <param name="Name">Unique on the host.</param>
 /// <param name="State">What it is doing.</param>
 /// <param name="StateReason">Why it is in that state, when that needs saying.</param>
-/// <param name="Memory">Guest memory in bytes.</param>
-/// <param name="Cpus">Virtual processors.</param>
+/// <param name="Settings">Its settings.</param>
 /// <param name="Disks">Disks in the order the guest sees them, each with its present path.</param>
-/// <param name="Kernel">Kernel file for direct boot.</param>
-/// <param name="Initrd">Initial RAM disk for direct boot.</param>
-/// <param name="Append">Kernel command line for direct boot.</param>
-/// <param name="Serial">File that receives the first serial port's output.</param>
+/// <param name="Path">Folder of its configuration and saved state.</param>
 /// <param name="Accelerator">"kvm" or "tcg" while it runs.</param>
 /// <param name="AcceleratorReason">Why TCG had to be taken, when it was.</param>
 /// <param name="QemuProcessId">QEMU's process id while it runs.</param>
 /// <param name="WorkerProcessId">The disk worker's process id while it runs.</param>
 /// <param name="JobId">The job that works on it now.</param>
+/// <param name="SavedState">What it was doing when it was saved; null unless it is.</param>
 public sealed record VirtualMachine(
     Guid Id,
     string Name,
     VirtualMachineState State,
     string? StateReason,
-    long Memory,
-    int Cpus,
+    VirtualMachineSettings Settings,
     IReadOnlyList<Disk> Disks,
-    string? Kernel,
-    string? Initrd,
-    string? Append,
-    string? Serial,
+    string Path,
     string? Accelerator,
     string? AcceleratorReason,
     int? QemuProcessId,
     int? WorkerProcessId,
-    Guid? JobId);
+    Guid? JobId,
+    SavedState? SavedState = null);

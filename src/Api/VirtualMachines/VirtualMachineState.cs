@@ -23,4 +23,10 @@ public enum VirtualMachineState
 
     /// <summary>Asked to shut down.</summary>
     Stopping = 5,
+
+    /// <summary>No QEMU process; memory and devices are in a file from which it goes on.</summary>
+    Saved = 6,
+
+    /// <summary>Memory and devices are being written to a file.</summary>
+    Saving = 7,
 }

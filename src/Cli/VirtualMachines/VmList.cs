@@ -37,7 +37,7 @@ internal static class VmList
 
     private static string[] Row(VirtualMachine vm) =>
     [
-        vm.Name, vm.State.ToString(), vm.Cpus.ToString(CultureInfo.InvariantCulture), ByteSize.Format(vm.Memory),
+        vm.Name, vm.State.ToString(), vm.Settings.Cpus.ToString(CultureInfo.InvariantCulture), ByteSize.Format(vm.Settings.Memory),
         vm.Disks.Count.ToString(CultureInfo.InvariantCulture), vm.JobId is Guid job ? JobIds.Short(job) : "",
     ];
 }

@@ -42,12 +42,9 @@ internal static class VmShow
         fields.Add("Name", vm.Name);
         fields.Add("Id", vm.Id.ToString());
         fields.Add("State", vm.StateReason is null ? vm.State.ToString() : $"{vm.State} ({vm.StateReason})");
-        fields.Add("Memory", ByteSize.Format(vm.Memory));
-        fields.Add("CPUs", vm.Cpus.ToString(CultureInfo.InvariantCulture));
-        fields.Add("Kernel", vm.Kernel);
-        fields.Add("Initrd", vm.Initrd);
-        fields.Add("Append", vm.Append);
-        fields.Add("Serial", vm.Serial);
+        fields.Add("Saved", vm.SavedState is { } saved ? $"{Clock.Format(saved.Saved)} in {saved.File}" : null);
+        VmSettingsText.Add(fields, vm.Settings);
+        fields.Add("Folder", vm.Path);
         fields.Add("Accelerator", vm.AcceleratorReason is null ? vm.Accelerator : $"{vm.Accelerator} ({vm.AcceleratorReason})");
         fields.Add("QEMU", vm.QemuProcessId is int qemu ? string.Create(CultureInfo.InvariantCulture, $"process {qemu}") : null);
         fields.Add(

@@ -11,7 +11,7 @@ internal static class VmStates
     {
         VirtualMachineState.Running => paint.Green,
         VirtualMachineState.PausedCritical => paint.Red,
-        VirtualMachineState.Starting or VirtualMachineState.Stopping or VirtualMachineState.Paused => paint.Yellow,
+        VirtualMachineState.Starting or VirtualMachineState.Stopping or VirtualMachineState.Saving or VirtualMachineState.Paused => paint.Yellow,
         _ => null,
     };
 }

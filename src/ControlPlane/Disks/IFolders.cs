@@ -38,4 +38,25 @@ public interface IFolders
 
     /// <summary>Deletes a file of ours; fine when it is gone.</summary>
     void DeleteFile(string path);
+
+    /// <summary>Gives a file another name in the same folder, durably.</summary>
+    /// <exception cref="GodwitException"><see cref="ErrorCode.AlreadyExists"/>: there is something of that name; it stays.</exception>
+    void Rename(string from, string to);
+
+    /// <summary>Puts a small file in the place of another, for its owner only, and makes missing folders. A crash leaves the old file or the
+    /// new one; the new one is durable when this returns.</summary>
+    /// <exception cref="GodwitException">It cannot be written; the old one is there.</exception>
+    void Write(string path, ReadOnlyMemory<byte> content);
+
+    /// <summary>Makes durable what another process has written into a file.</summary>
+    /// <exception cref="GodwitException">The file system failed: what of it is durable is not known.</exception>
+    Task SyncFileAsync(string path, CancellationToken cancellationToken);
+
+    /// <summary>The content of a small file, or null when there is none.</summary>
+    /// <exception cref="GodwitException"><see cref="ErrorCode.Corrupt"/>: it is larger than 1 MiB; or it cannot be read.</exception>
+    byte[]? Read(string path);
+
+    /// <summary>Files with an extension in folders of one name, in <paramref name="folder"/> or up to three levels below, by path. Links to
+    /// folders are not followed; what cannot be read is passed over.</summary>
+    IReadOnlyList<string> FindFiles(string folder, string folderName, string extension);
 }

@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using Godwit.Api;
 using Godwit.Api.Jobs;
 using Godwit.ControlPlane.Store;
+using Godwit.ControlPlane.VirtualMachines;
 
 namespace Godwit.ControlPlane.Jobs;
 
@@ -88,6 +89,29 @@ public sealed class JobRunner : IAsyncDisposable
         {
             // A job that has ended may still be in the list for a moment; who has seen its end may ask for the next one.
             return _active.Find(job => job.Vm == vm && !job.HasEnded)?.Id;
+        }
+    }
+
+    /// <summary>Whether a job of that kind works on the VM.</summary>
+    /// <param name="vm">The VM.</param>
+    /// <param name="kind">Name of the kind.</param>
+    public bool IsActive(Guid vm, string kind)
+    {
+        lock (_gate)
+        {
+            return _active.Exists(job => job.Vm == vm && job.Kind == kind && job.State == JobState.Running && !job.HasEnded);
+        }
+    }
+
+    /// <summary>Throws when a job works on the VM or waits to.</summary>
+    /// <param name="vm">The VM.</param>
+    /// <exception cref="GodwitException"><see cref="ErrorCode.Busy"/>.</exception>
+    internal void RefuseWhenBusy(VirtualMachineRecord vm)
+    {
+        if (ActiveJob(vm.Id) is { } job)
+        {
+            throw new GodwitException(
+                ErrorCode.Busy, $"Job {job} works on VM '{vm.Name}'.", $"Wait for it or cancel it: 'godwit job cancel {job}'.");
         }
     }
 

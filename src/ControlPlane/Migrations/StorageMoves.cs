@@ -23,7 +23,8 @@ public sealed class StorageMoves(VirtualMachineParts parts, JobRunner jobs)
     public async Task<StorageMovePlan> PlanAsync(string name, StorageMoveRequest request, CancellationToken cancellationToken)
     {
         var vm = parts.Vms.Get(name);
-        RefuseWhenBusy(vm);
+        // A second plan would rest on paths that the first job is about to change.
+        jobs.RefuseWhenBusy(vm);
         return await _planner.PlanAsync(vm, request, cancellationToken).ConfigureAwait(false);
     }
 
@@ -39,15 +40,5 @@ public sealed class StorageMoves(VirtualMachineParts parts, JobRunner jobs)
         var plan = await PlanAsync(name, request, cancellationToken).ConfigureAwait(false);
         var order = JsonSerializer.Serialize(new StorageMoveOrder(vm.Id, request, plan), StoreJson.Default.StorageMoveOrder);
         return jobs.Submit(StorageMoveKind.KindName, vm.Id, vm.Name, order);
-    }
-
-    // A second plan would rest on paths that the first job is about to change.
-    private void RefuseWhenBusy(VirtualMachineRecord vm)
-    {
-        if (jobs.ActiveJob(vm.Id) is { } job)
-        {
-            throw new GodwitException(
-                ErrorCode.Busy, $"Job {job} works on VM '{vm.Name}'.", $"Wait for it or cancel it: 'godwit job cancel {job}'.");
-        }
     }
 }

@@ -28,6 +28,15 @@ internal static class Schema
             job TEXT NOT NULL REFERENCES jobs(id) ON DELETE CASCADE, name TEXT NOT NULL,
             value TEXT NOT NULL, PRIMARY KEY (job, name)) STRICT;
         """,
+        // Settings became one record; the folder is given when the daemon has started.
+        """
+        UPDATE vms SET body = json_set(
+            json_remove(body, '$.memory', '$.cpus', '$.kernel', '$.initrd', '$.append', '$.serial'),
+            '$.path', '', '$.settings', json_patch('{}', json_object(
+                'memory', json_extract(body, '$.memory'), 'cpus', json_extract(body, '$.cpus'),
+                'kernel', json_extract(body, '$.kernel'), 'initrd', json_extract(body, '$.initrd'),
+                'append', json_extract(body, '$.append'), 'serial', json_extract(body, '$.serial'))));
+        """,
     ];
 
     public static int Newest => Upgrades.Length;

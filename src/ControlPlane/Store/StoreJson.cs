@@ -4,6 +4,9 @@ using Godwit.Api;
 using Godwit.Api.Jobs;
 using Godwit.ControlPlane.Migrations;
 using Godwit.ControlPlane.VirtualMachines;
+using Godwit.ControlPlane.VirtualMachines.Creating;
+using Godwit.ControlPlane.VirtualMachines.Removing;
+using Godwit.ControlPlane.VirtualMachines.Saving;
 
 namespace Godwit.ControlPlane.Store;
 
@@ -11,6 +14,9 @@ namespace Godwit.ControlPlane.Store;
 [JsonSourceGenerationOptions(JsonSerializerDefaults.Web, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(VirtualMachineRecord))]
 [JsonSerializable(typeof(StorageMoveOrder))]
+[JsonSerializable(typeof(CreateOrder))]
+[JsonSerializable(typeof(RemoveOrder))]
+[JsonSerializable(typeof(SaveOrder))]
 [JsonSerializable(typeof(Problem))]
 [JsonSerializable(typeof(JobProgress))]
 internal sealed partial class StoreJson : JsonSerializerContext;

@@ -15,6 +15,36 @@ public interface IVirtualMachineRuntime
     /// <exception cref="GodwitException">QEMU did not start; nothing of it is left.</exception>
     Task StartAsync(VirtualMachineRecord vm, CancellationToken cancellationToken);
 
+    /// <summary>Stops the vCPUs; they stay stopped until <see cref="ResumeAsync"/>.</summary>
+    /// <exception cref="GodwitException"><see cref="ErrorCode.WrongState"/> when there is no QEMU; <see cref="ErrorCode.Unavailable"/> when it
+    /// does not answer.</exception>
+    Task PauseAsync(VirtualMachineRecord vm, CancellationToken cancellationToken);
+
+    /// <summary>Lets the vCPUs run; fine when they do.</summary>
+    /// <exception cref="GodwitException">As for <see cref="PauseAsync"/>.</exception>
+    Task ResumeAsync(VirtualMachineRecord vm, CancellationToken cancellationToken);
+
+    /// <summary>Presses the reset button.</summary>
+    /// <exception cref="GodwitException">As for <see cref="PauseAsync"/>.</exception>
+    Task ResetAsync(VirtualMachineRecord vm, CancellationToken cancellationToken);
+
+    /// <summary>Stops the vCPUs and starts to write memory and devices into a file; goes on with one that was begun. Returns at once.</summary>
+    /// <returns>What the file will fit.</returns>
+    /// <exception cref="GodwitException">As for <see cref="PauseAsync"/>.</exception>
+    Task<MachineModel> BeginSaveAsync(VirtualMachineRecord vm, string file, CancellationToken cancellationToken);
+
+    /// <summary>How far the saving is.</summary>
+    /// <exception cref="GodwitException">As for <see cref="PauseAsync"/>.</exception>
+    Task<SaveProgress> QuerySaveAsync(VirtualMachineRecord vm, CancellationToken cancellationToken);
+
+    /// <summary>Gives a saving up; returns when QEMU writes no more. The vCPUs stay stopped. Fine when there is none, or no QEMU.</summary>
+    Task CancelSaveAsync(VirtualMachineRecord vm, CancellationToken cancellationToken);
+
+    /// <summary>Starts QEMU from a saved state; its disks must be served. Returns when everything is loaded: the vCPUs are stopped, and no disk
+    /// was written to.</summary>
+    /// <exception cref="GodwitException">The state cannot be loaded; nothing of QEMU is left.</exception>
+    Task RestoreAsync(VirtualMachineRecord vm, SavedStateRecord saved, CancellationToken cancellationToken);
+
     /// <summary>Asks the guest to shut down and waits until QEMU is gone. It is not turned off when the limit passes.</summary>
     /// <exception cref="GodwitException"><see cref="ErrorCode.Unavailable"/> when it did not shut down in time.</exception>
     Task ShutDownAsync(VirtualMachineRecord vm, TimeSpan limit, CancellationToken cancellationToken);
@@ -25,6 +55,19 @@ public interface IVirtualMachineRuntime
     /// <summary>Removes what is kept for the VM besides its disks.</summary>
     Task ForgetAsync(Guid vm, CancellationToken cancellationToken);
 }
+
+/// <summary>What a saved state needs to be loaded into.</summary>
+/// <param name="Machine">QEMU's machine, with its version.</param>
+/// <param name="Cpu">The processor model.</param>
+/// <param name="Accelerator">"kvm" or "tcg": what ran the guest.</param>
+public sealed record MachineModel(string Machine, string Cpu, string Accelerator);
+
+/// <summary>How far a saving is.</summary>
+/// <param name="IsDone">Everything is written, and QEMU has given its guest away.</param>
+/// <param name="Problem">Why it failed; null unless it did.</param>
+/// <param name="Done">Bytes of guest memory that are through.</param>
+/// <param name="Total">Bytes of guest memory.</param>
+public sealed record SaveProgress(bool IsDone, string? Problem, long Done, long Total);
 
 /// <summary>What a VM was doing when it was looked at.</summary>
 /// <param name="State">Its state.</param>

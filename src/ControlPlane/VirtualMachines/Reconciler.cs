@@ -1,6 +1,7 @@
 using Godwit.Api;
 using Godwit.Api.Workers;
 using Godwit.ControlPlane.Jobs;
+using Godwit.ControlPlane.VirtualMachines.Saving;
 
 namespace Godwit.ControlPlane.VirtualMachines;
 
@@ -11,17 +12,23 @@ namespace Godwit.ControlPlane.VirtualMachines;
 /// </summary>
 /// <param name="parts">What VMs are made of.</param>
 /// <param name="jobs">Tells which VMs are being worked on.</param>
+/// <param name="saved">Puts saved states right.</param>
+/// <param name="time">The clock.</param>
 /// <param name="tell">Hears one sentence about each thing that had to be put right.</param>
-public sealed class Reconciler(VirtualMachineParts parts, JobRunner jobs, Action<VirtualMachineRecord, string> tell)
+public sealed class Reconciler(
+    VirtualMachineParts parts, JobRunner jobs, SavedStates saved, TimeProvider time, Action<VirtualMachineRecord, string> tell)
 {
+    private readonly CriticalErrors _critical = new(parts, time);
+
     /// <summary>Looks at every VM once. VMs that a request is working on are left for the next round.</summary>
     /// <param name="cancellationToken">Stops between two VMs.</param>
     public async Task ReconcileAsync(CancellationToken cancellationToken)
     {
-        foreach (var vm in parts.Vms.List())
+        foreach (var listed in parts.Vms.List())
         {
-            using var passage = parts.Gates.TryEnter(vm.Id);
-            if (passage is null)
+            using var passage = parts.Gates.TryEnter(listed.Id);
+            // What the list says may be over since somebody left the gate.
+            if (passage is null || parts.Vms.Find(listed.Id) is not { } vm)
             {
                 continue;
             }
@@ -36,9 +43,43 @@ public sealed class Reconciler(VirtualMachineParts parts, JobRunner jobs, Action
         }
     }
 
+    /// <summary>Makes the host's store and the files beside the VMs say the same. Once, before jobs go on: a crash may have come between the
+    /// two.</summary>
+    public void FollowFiles()
+    {
+        foreach (var vm in parts.Vms.List())
+        {
+            try
+            {
+                if (parts.Vms.Follow(vm.Id) is { } followed)
+                {
+                    tell(vm, followed);
+                }
+            }
+            catch (GodwitException e)
+            {
+                tell(vm, e.Problem.Title);
+            }
+        }
+    }
+
     private async Task ReconcileAsync(VirtualMachineRecord vm, CancellationToken cancellationToken)
     {
         var status = await parts.Runtime.ObserveAsync(vm, cancellationToken).ConfigureAwait(false);
+        if (jobs.ActiveJob(vm.Id) is null && await saved.SettleAsync(vm, status, cancellationToken).ConfigureAwait(false) is { } settled)
+        {
+            tell(vm, settled);
+            return;
+        }
+        if (status.IsOff == vm.Powered && jobs.ActiveJob(vm.Id) is null)
+        {
+            parts.Vms.Note(vm.Id, now => now with { Powered = !status.IsOff });
+        }
+        if (await _critical.ActAsync(vm, status, cancellationToken).ConfigureAwait(false) is { } acted)
+        {
+            tell(vm, acted);
+            return;
+        }
         var supervised = await parts.Workers.IsSupervisedAsync(vm.Id, cancellationToken).ConfigureAwait(false);
         if (status.IsOff)
         {

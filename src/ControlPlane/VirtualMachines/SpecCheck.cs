@@ -12,27 +12,52 @@ internal static class SpecCheck
     private const long MaximumDiskSize = 64L << 40;
     private const int MaximumCpus = 255;
     private const int MaximumDisks = 24;
+    private const long MaximumMemory = 12L << 40;
+    private const int MaximumDelay = 100_000;
 
     /// <exception cref="GodwitException"><see cref="ErrorCode.InvalidRequest"/>.</exception>
     public static void Check(VirtualMachineSpec spec)
     {
         CheckName(spec.Name);
-        Require(spec.Memory >= 16 * Mebibyte && spec.Memory % Mebibyte == 0,
-            $"Memory is {spec.Memory} bytes; it must be at least 16 MiB and a multiple of 1 MiB.");
-        Require(spec.Cpus is >= 1 and <= MaximumCpus, $"There are {spec.Cpus} processors; there must be 1 to {MaximumCpus}.");
+        Require(spec.Settings is not null, "The settings are missing (they may be empty: {}).");
         Require(spec.Disks is not null, "The list of disks is missing (it may be empty with a kernel).");
-        Require(spec.Disks.Count <= MaximumDisks, $"There are {spec.Disks.Count} disks; at most {MaximumDisks} are possible.");
-        Require(spec.Kernel is not null || spec.Disks.Count > 0, "The VM has neither a kernel nor a disk to boot from.");
-        Require(spec.Kernel is not null || (spec.Initrd is null && spec.Append is null),
-            "An initial RAM disk or a kernel command line needs a kernel.");
-        Require(spec.Append?.Contains('\0', StringComparison.Ordinal) != true, "The kernel command line holds a NUL.");
+        Check(spec.Settings, spec.Disks.Count);
         foreach (var disk in spec.Disks)
         {
             CheckDisk(disk);
         }
     }
 
-    private static void CheckName(string? name)
+    /// <summary>Checks settings for a VM with so many disks.</summary>
+    /// <exception cref="GodwitException"><see cref="ErrorCode.InvalidRequest"/>.</exception>
+    public static void Check(VirtualMachineSettings settings, int disks)
+    {
+        Require(settings.Memory >= 16 * Mebibyte && settings.Memory % Mebibyte == 0,
+            $"Memory is {settings.Memory} bytes; it must be at least 16 MiB and a multiple of 1 MiB.");
+        Require(settings.Memory <= MaximumMemory, $"Memory is {settings.Memory} bytes; at most 12 TiB are possible.");
+        Require(settings.Cpus is >= 1 and <= MaximumCpus, $"There are {settings.Cpus} processors; there must be 1 to {MaximumCpus}.");
+        Require(disks <= MaximumDisks, $"There are {disks} disks; at most {MaximumDisks} are possible.");
+        Require(settings.Kernel is not null || disks > 0, "The VM has neither a kernel nor a disk to boot from.");
+        Require(settings.Kernel is not null || (settings.Initrd is null && settings.Append is null),
+            "An initial RAM disk or a kernel command line needs a kernel.");
+        CheckText(settings.Append, "The kernel command line", 4096);
+        CheckText(settings.Notes, "The notes", 4096);
+        Require(Enum.IsDefined(settings.AutomaticStartAction), "The automatic start action is unknown.");
+        Require(settings.AutomaticStartDelay is >= 0 and <= MaximumDelay, $"The start delay must be 0 to {MaximumDelay} seconds.");
+        Require(Enum.IsDefined(settings.AutomaticStopAction), "The automatic stop action is unknown.");
+        Require(Enum.IsDefined(settings.AutomaticCriticalErrorAction), "The critical error action is unknown.");
+        Require(settings.AutomaticCriticalErrorActionTimeout is >= 1 and <= MaximumDelay,
+            $"The critical error timeout must be 1 to {MaximumDelay} minutes.");
+    }
+
+    private static void CheckText(string? text, string what, int most)
+    {
+        Require(text is null || text.Length <= most, $"{what} has {text?.Length} characters; at most {most} are possible.");
+        Require(text?.Contains('\0', StringComparison.Ordinal) != true, $"{what} holds a NUL.");
+    }
+
+    /// <exception cref="GodwitException"><see cref="ErrorCode.InvalidRequest"/>.</exception>
+    public static void CheckName(string? name)
     {
         Require(name is { Length: >= 1 and <= 100 }, "A VM's name has 1 to 100 characters.");
         Require(name.All(c => char.IsAsciiLetterOrDigit(c) || c is ' ' or '.' or '-' or '_'),

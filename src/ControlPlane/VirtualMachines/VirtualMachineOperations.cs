@@ -4,10 +4,11 @@ using Godwit.Api.Disks;
 using Godwit.Api.VirtualMachines;
 using Godwit.Api.Workers;
 using Godwit.ControlPlane.Jobs;
+using Godwit.ControlPlane.VirtualMachines.Saving;
 
 namespace Godwit.ControlPlane.VirtualMachines;
 
-/// <summary>What a user can do with VMs, apart from moving them.</summary>
+/// <summary>Starts, stops and shows VMs.</summary>
 /// <param name="parts">What VMs are made of.</param>
 /// <param name="jobs">Tells which VMs are being worked on.</param>
 /// <param name="time">The clock.</param>
@@ -17,17 +18,9 @@ public sealed class VirtualMachineOperations(VirtualMachineParts parts, JobRunne
     private static readonly TimeSpan DisksOpenLimit = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan ShowLimit = TimeSpan.FromMilliseconds(500);
 
-    private readonly VirtualMachineCreation _creation =
-        new(parts.Vms, parts.Images, parts.Folders, parts.Ownership, parts.HostId);
+    private readonly SavedStates _saved = new(parts, jobs);
 
     private readonly ConcurrentDictionary<Guid, VirtualMachineState> _transitions = new();
-
-    /// <summary>Defines a VM and creates its new disks.</summary>
-    /// <param name="spec">What is asked for.</param>
-    /// <param name="cancellationToken">Gives up; nothing stays.</param>
-    public async Task<VirtualMachine> CreateAsync(VirtualMachineSpec spec, CancellationToken cancellationToken) =>
-        await ShowAsync(await _creation.CreateAsync(spec, cancellationToken).ConfigureAwait(false), cancellationToken)
-            .ConfigureAwait(false);
 
     /// <summary>All VMs by name.</summary>
     /// <param name="cancellationToken">Gives up.</param>
@@ -59,7 +52,7 @@ public sealed class VirtualMachineOperations(VirtualMachineParts parts, JobRunne
             try
             {
                 await ServeAsync(vm, cancellationToken).ConfigureAwait(false);
-                await parts.Runtime.StartAsync(vm, cancellationToken).ConfigureAwait(false);
+                await RunAsync(vm, cancellationToken).ConfigureAwait(false);
             }
             catch
             {
@@ -89,7 +82,7 @@ public sealed class VirtualMachineOperations(VirtualMachineParts parts, JobRunne
         }
         if ((await parts.Runtime.ObserveAsync(vm, cancellationToken).ConfigureAwait(false)).IsOff)
         {
-            throw new GodwitException(ErrorCode.WrongState, $"VM '{vm.Name}' is off.");
+            throw new GodwitException(ErrorCode.WrongState, $"VM '{vm.Name}' is {(vm.IsSaved ? "saved" : "off")}.");
         }
         if (request.TurnOff)
         {
@@ -102,46 +95,21 @@ public sealed class VirtualMachineOperations(VirtualMachineParts parts, JobRunne
         }
         using (await parts.Gates.EnterAsync(vm.Id, cancellationToken).ConfigureAwait(false))
         {
+            parts.Vms.Note(vm.Id, now => now with { Powered = false, StartDue = null, CriticalSince = null });
             await ReleaseAsync(vm.Id).ConfigureAwait(false);
         }
         return await GetAsync(name, cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Removes a VM. Its disk files stay unless asked otherwise.</summary>
-    /// <param name="name">Its name.</param>
-    /// <param name="deleteDisks">Delete the disk files too.</param>
-    /// <param name="force">Turn it off first when it is not off.</param>
-    /// <param name="cancellationToken">Gives up.</param>
-    /// <exception cref="GodwitException"><see cref="ErrorCode.WrongState"/> when it is not off,
-    /// <see cref="ErrorCode.Busy"/> when a job works on it.</exception>
-    public async Task RemoveAsync(string name, bool deleteDisks, bool force, CancellationToken cancellationToken)
+    private async Task RunAsync(VirtualMachineRecord vm, CancellationToken cancellationToken)
     {
-        var id = parts.Vms.Get(name).Id;
-        using var passage = await parts.Gates.EnterAsync(id, cancellationToken).ConfigureAwait(false);
-        var vm = parts.Vms.Get(name);
-        if (jobs.ActiveJob(id) is { } job)
+        if (vm.IsSaved)
         {
-            throw new GodwitException(ErrorCode.Busy, $"Job {job} works on VM '{vm.Name}'.", "Wait for it or cancel it.");
+            await _saved.RestoreAsync(vm, cancellationToken).ConfigureAwait(false);
+            return;
         }
-        if (!(await parts.Runtime.ObserveAsync(vm, cancellationToken).ConfigureAwait(false)).IsOff)
-        {
-            if (!force)
-            {
-                throw new GodwitException(ErrorCode.WrongState, $"VM '{vm.Name}' is not off.", "Stop it first.");
-            }
-            await parts.Runtime.TurnOffAsync(vm, cancellationToken).ConfigureAwait(false);
-        }
-        await parts.Workers.StopAsync(id, cancellationToken).ConfigureAwait(false);
-        parts.Vms.Remove(id);
-        if (await parts.Ownership.ReadAsync(id, cancellationToken).ConfigureAwait(false) is { } owner)
-        {
-            await parts.Ownership.TryDeleteAsync(owner, cancellationToken).ConfigureAwait(false);
-        }
-        await parts.Runtime.ForgetAsync(id, cancellationToken).ConfigureAwait(false);
-        foreach (var disk in vm.Disks.Where(_ => deleteDisks))
-        {
-            parts.Folders.DeleteFile(parts.Folders.Resolve(disk.Path));
-        }
+        await parts.Runtime.StartAsync(vm, cancellationToken).ConfigureAwait(false);
+        parts.Vms.Note(vm.Id, now => now with { Powered = true, StartDue = null });
     }
 
     /// <summary>Brings the worker up and waits until every disk is open.</summary>
@@ -207,7 +175,7 @@ public sealed class VirtualMachineOperations(VirtualMachineParts parts, JobRunne
     {
         var status = await parts.Runtime.ObserveAsync(vm, cancellationToken).ConfigureAwait(false);
         var job = jobs.ActiveJob(vm.Id);
-        var state = _transitions.TryGetValue(vm.Id, out var transition) ? transition : status.State;
+        var state = _transitions.TryGetValue(vm.Id, out var transition) ? transition : StateOf(vm, status);
         var worker = status.IsOff && job is null ? null : await WorkerAsync(vm.Id, cancellationToken).ConfigureAwait(false);
         var disks = vm.Disks.Select(disk => disk with
         {
@@ -215,8 +183,18 @@ public sealed class VirtualMachineOperations(VirtualMachineParts parts, JobRunne
             Gaps = worker?.Disks.FirstOrDefault(served => served.Name == disk.Name)?.Gaps,
         });
         return new VirtualMachine(
-            vm.Id, vm.Name, state, status.Reason, vm.Memory, vm.Cpus, [.. disks], vm.Kernel, vm.Initrd, vm.Append, vm.Serial,
-            status.Accelerator, status.AcceleratorReason, status.ProcessId, worker?.ProcessId, job);
+            vm.Id, vm.Name, state, status.Reason, vm.Settings, [.. disks], vm.Path,
+            status.Accelerator, status.AcceleratorReason, status.ProcessId, worker?.ProcessId, job,
+            vm.IsSaved ? new SavedState(vm.Saved!.File, vm.Saved.Saved) : null);
+    }
+
+    private VirtualMachineState StateOf(VirtualMachineRecord vm, RuntimeStatus status)
+    {
+        if (jobs.IsActive(vm.Id, SaveKind.KindName))
+        {
+            return VirtualMachineState.Saving;
+        }
+        return status.IsOff && vm.IsSaved ? VirtualMachineState.Saved : status.State;
     }
 
     private async Task<WorkerStatus?> WorkerAsync(Guid vm, CancellationToken cancellationToken)

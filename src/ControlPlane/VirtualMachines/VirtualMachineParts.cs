@@ -12,6 +12,7 @@ namespace Godwit.ControlPlane.VirtualMachines;
 /// <param name="Ownership">Ownership records.</param>
 /// <param name="Gates">Keep starts, stops and worker stops apart.</param>
 /// <param name="HostId">This host in ownership records.</param>
+/// <param name="MachineFolder">Where the folder of a VM is made when nobody says where.</param>
 public sealed record VirtualMachineParts(
     VirtualMachineStore Vms,
     IVirtualMachineRuntime Runtime,
@@ -20,4 +21,5 @@ public sealed record VirtualMachineParts(
     IFolders Folders,
     IOwnershipStore Ownership,
     VirtualMachineGates Gates,
-    string HostId);
+    string HostId,
+    string MachineFolder);

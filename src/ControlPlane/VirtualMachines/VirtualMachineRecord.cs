@@ -1,24 +1,43 @@
 using Godwit.Api.Disks;
+using Godwit.Api.VirtualMachines;
 
 namespace Godwit.ControlPlane.VirtualMachines;
 
 /// <summary>A VM as defined and stored. What it is doing is observed, never stored.</summary>
 /// <param name="Id">Never changes and is never used again.</param>
 /// <param name="Name">Unique on the host, whatever its case.</param>
-/// <param name="Memory">Guest memory in bytes.</param>
-/// <param name="Cpus">Virtual processors.</param>
+/// <param name="Settings">What a user has set.</param>
 /// <param name="Disks">Disks in the order the guest sees them.</param>
-/// <param name="Kernel">Kernel file for direct boot.</param>
-/// <param name="Initrd">Initial RAM disk for direct boot.</param>
-/// <param name="Append">Kernel command line for direct boot.</param>
-/// <param name="Serial">File that receives the first serial port's output.</param>
+/// <param name="Path">Folder of its configuration and saved state.</param>
 public sealed record VirtualMachineRecord(
-    Guid Id,
-    string Name,
-    long Memory,
-    int Cpus,
-    IReadOnlyList<Disk> Disks,
-    string? Kernel,
-    string? Initrd,
-    string? Append,
-    string? Serial);
+    Guid Id, string Name, VirtualMachineSettings Settings, IReadOnlyList<Disk> Disks, string Path)
+{
+    /// <summary>Grows by one with every change: of the file and the index the one with the higher revision is right.</summary>
+    public long Revision { get; init; }
+
+    /// <summary>It was started and has not ended since: what a host that was cut off starts again.</summary>
+    public bool Powered { get; init; }
+
+    /// <summary>When it is to be started, since the host has started; null when it is not.</summary>
+    public DateTimeOffset? StartDue { get; init; }
+
+    /// <summary>Since when it waits for a disk; null when it does not.</summary>
+    public DateTimeOffset? CriticalSince { get; init; }
+
+    /// <summary>Memory and devices in a file; the disks must not be written to while it is to be used.</summary>
+    public SavedStateRecord? Saved { get; init; }
+
+    /// <summary>It is saved: it can go on from its file, and nothing may change its disks.</summary>
+    internal bool IsSaved => Saved is { Used: false };
+
+    /// <summary>The file this record is kept in, beside the VM.</summary>
+    internal string ConfigurationFile => ConfigurationFiles.Of(Path, Id);
+}
+
+/// <summary>A saved state as stored.</summary>
+/// <param name="File">The file.</param>
+/// <param name="Saved">When it was saved.</param>
+/// <param name="WasRunning">Its processors ran: they run again when it is restored.</param>
+/// <param name="Model">What it fits.</param>
+/// <param name="Used">The VM goes on from it, or it was discarded: never to be loaded again, and its file is to go.</param>
+public sealed record SavedStateRecord(string File, DateTimeOffset Saved, bool WasRunning, MachineModel Model, bool Used = false);

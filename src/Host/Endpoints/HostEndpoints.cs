@@ -9,8 +9,12 @@ namespace Godwit.Host.Endpoints;
 /// <summary>/v1/host</summary>
 internal static class HostEndpoints
 {
-    public static void Map(IEndpointRouteBuilder routes) =>
+    public static void Map(IEndpointRouteBuilder routes)
+    {
         routes.MapGet("/v1/host", ShowAsync).WithTags("Host").WithSummary("The host itself.");
+        routes.MapPost("/v1/host/stop-vms", (AutomaticStop stop, CancellationToken token) => stop.StopAllAsync(token))
+            .WithTags("Host").WithSummary("Stops all VMs because the host goes down, each as its settings say; answers when none runs.");
+    }
 
     private static async Task<HostStatus> ShowAsync(
         DaemonOptions options, VirtualMachineOperations operations, JobRunner jobs, IAcceleratorChoice accelerators, CancellationToken token)
@@ -24,7 +28,7 @@ internal static class HostEndpoints
             accelerator,
             reason,
             vms.Count,
-            vms.Count(vm => vm.State != VirtualMachineState.Off),
+            vms.Count(vm => vm.State is not (VirtualMachineState.Off or VirtualMachineState.Saved)),
             jobs.ActiveCount,
             options.StorageMoves,
             options.AllowedRoots);

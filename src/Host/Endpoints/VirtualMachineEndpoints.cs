@@ -33,16 +33,17 @@ internal static class VirtualMachineEndpoints
     }
 
     private static async Task<Created<VirtualMachine>> CreateAsync(
-        VirtualMachineSpec spec, VirtualMachineOperations operations, CancellationToken token)
+        VirtualMachineSpec spec, VirtualMachineLife life, VirtualMachineOperations operations, CancellationToken token)
     {
-        var vm = await operations.CreateAsync(spec, token);
+        await life.CreateAsync(spec, token);
+        var vm = await operations.GetAsync(spec.Name, token);
         return TypedResults.Created("/v1/vms/" + Uri.EscapeDataString(vm.Name), vm);
     }
 
     private static async Task<NoContent> RemoveAsync(
-        string name, VirtualMachineOperations operations, CancellationToken token, bool deleteDisks = false, bool force = false)
+        string name, VirtualMachineLife life, CancellationToken token, bool deleteDisks = false, bool force = false)
     {
-        await operations.RemoveAsync(name, deleteDisks, force, token);
+        await life.RemoveAsync(name, deleteDisks, force, token);
         return TypedResults.NoContent();
     }
 

@@ -13,6 +13,8 @@ internal sealed class LocalFolders : IFolders
 
     private static readonly string[] SystemForBoot = ["/proc", "/sys", "/dev", "/etc", "/run"];
 
+    private const long MaximumSmallFile = 1 << 20;
+
     private readonly List<string> _own;
     private readonly List<string> _roots;
     private readonly List<string> _system;
@@ -103,6 +105,59 @@ internal sealed class LocalFolders : IFolders
         }
         return 0;
     });
+
+    public void Rename(string from, string to) => Told(to, () =>
+    {
+        if (!LibC.TryRename(from, to))
+        {
+            throw new GodwitException(ErrorCode.AlreadyExists, $"'{to}' exists already.", "Choose another path.");
+        }
+        LibC.SyncFolder(Path.GetDirectoryName(to) ?? "/");
+        return 0;
+    });
+
+    public void Write(string path, ReadOnlyMemory<byte> content) => Told(path, () =>
+    {
+        DurableFile.Write(path, content);
+        return 0;
+    });
+
+    public Task SyncFileAsync(string path, CancellationToken cancellationToken) => Task.Run(
+        () => Told(path, () =>
+        {
+            using (var file = File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite))
+            {
+                RandomAccess.FlushToDisk(file);
+            }
+            LibC.SyncFolder(Path.GetDirectoryName(path) ?? "/");
+            return 0;
+        }),
+        cancellationToken);
+
+    public byte[]? Read(string path) => Told(path, () =>
+    {
+        if (!File.Exists(path))
+        {
+            return null;
+        }
+        return new FileInfo(path).Length <= MaximumSmallFile ? File.ReadAllBytes(path) : throw new GodwitException(
+            ErrorCode.Corrupt, $"'{path}' is larger than {MaximumSmallFile} bytes: it is not what it should be.");
+    });
+
+    public IReadOnlyList<string> FindFiles(string folder, string folderName, string extension)
+    {
+        // A link may lead out of the folders this host allows, or in a circle.
+        var options = new EnumerationOptions
+        {
+            RecurseSubdirectories = true,
+            MaxRecursionDepth = 4,
+            IgnoreInaccessible = true,
+            AttributesToSkip = FileAttributes.ReparsePoint,
+        };
+        return !Directory.Exists(folder) ? [] : Told(folder, () => Directory.EnumerateFiles(folder, "*" + extension, options)
+            .Where(file => Path.GetFileName(Path.GetDirectoryName(file)) == folderName)
+            .Order(StringComparer.Ordinal).ToArray());
+    }
 
     private static string DeepestExisting(string folder)
     {

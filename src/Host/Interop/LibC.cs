@@ -11,6 +11,16 @@ internal static partial class LibC
     private const int SearchAccess = 1;
     private const int Terminate = 15;
     private const int CloseOnExec = 0x80000;
+    private const int Folder = 0x10000;
+
+    private const int AtWorkingFolder = -100;
+    private const uint NoReplace = 1;
+    private const int Exists = 17;
+    private const int NotSupported = 38;
+
+    // What file systems answer that have nothing to sync there.
+    private const int InvalidArgument = 22;
+    private const int ReadOnly = 30;
 
     /// <summary>Whether this process may create files in the folder; false also on a read-only file system.</summary>
     public static bool IsWritable(string folder) => Access(folder, WriteAccess | SearchAccess) == 0;
@@ -32,6 +42,60 @@ internal static partial class LibC
         Span<byte> bytes = stackalloc byte[256];
         return Encoding.ASCII.GetString(bytes[..RandomAccess.Read(handle, bytes, 0)]);
     }
+
+    /// <summary>Makes names in a folder durable: .NET cannot open a folder.</summary>
+    /// <exception cref="IOException">The file system failed.</exception>
+    public static void SyncFolder(string folder)
+    {
+        var descriptor = Open(folder, CloseOnExec | Folder);
+        if (descriptor < 0)
+        {
+            throw Failure(folder);
+        }
+        using var handle = new SafeFileHandle(descriptor, ownsHandle: true);
+        if (Sync(descriptor) != 0 && Marshal.GetLastPInvokeError() is not (InvalidArgument or ReadOnly))
+        {
+            throw Failure(folder);
+        }
+    }
+
+    /// <summary>Renames a file; false when there is something of the new name. .NET looks first and renames then.</summary>
+    /// <exception cref="IOException">The file system failed.</exception>
+    public static bool TryRename(string from, string to)
+    {
+        if (RenameAt(AtWorkingFolder, from, AtWorkingFolder, to, NoReplace) == 0)
+        {
+            return true;
+        }
+        var error = Marshal.GetLastPInvokeError();
+        if (error is InvalidArgument or NotSupported)
+        {
+            // File systems that know no such renaming: a link is as strict, and takes one call more.
+            return TryLink(from, to);
+        }
+        return error == Exists ? false : throw Failure(to);
+    }
+
+    private static bool TryLink(string from, string to)
+    {
+        if (Link(from, to) == 0)
+        {
+            File.Delete(from);
+            return true;
+        }
+        return Marshal.GetLastPInvokeError() == Exists ? false : throw Failure(to);
+    }
+
+    private static IOException Failure(string path) => new($"'{path}': {Marshal.GetLastPInvokeErrorMessage()}");
+
+    [LibraryImport("libc", EntryPoint = "renameat2", StringMarshalling = StringMarshalling.Utf8, SetLastError = true)]
+    private static partial int RenameAt(int fromFolder, string from, int toFolder, string to, uint flags);
+
+    [LibraryImport("libc", EntryPoint = "link", StringMarshalling = StringMarshalling.Utf8, SetLastError = true)]
+    private static partial int Link(string from, string to);
+
+    [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
+    private static partial int Sync(int descriptor);
 
     [LibraryImport("libc", EntryPoint = "open", StringMarshalling = StringMarshalling.Utf8, SetLastError = true)]
     private static partial int Open(string path, int flags);

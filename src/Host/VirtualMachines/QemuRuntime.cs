@@ -4,13 +4,14 @@ using Godwit.Api.Disks;
 using Godwit.Api.VirtualMachines;
 using Godwit.ControlPlane.VirtualMachines;
 using Godwit.Qemu;
+using Godwit.Qemu.Accelerators;
 using Godwit.Qemu.Launch;
 using Godwit.Qemu.Processes;
 
 namespace Godwit.Host.VirtualMachines;
 
 /// <summary>VMs as QEMU processes of this computer. They outlive godwitd and are adopted by the next one.</summary>
-internal sealed class QemuRuntime(HostFolders folders, QemuAccelerators accelerators, string binary, TimeProvider time)
+internal sealed partial class QemuRuntime(HostFolders folders, QemuAccelerators accelerators, string binary, TimeProvider time)
     : IVirtualMachineRuntime, IAsyncDisposable
 {
     private readonly QemuLauncher _launcher = new(time);
@@ -163,13 +164,16 @@ internal sealed class QemuRuntime(HostFolders folders, QemuAccelerators accelera
 
     private QemuFiles FilesOf(Guid vm) => QemuFiles.In(folders.RunOf(vm), folders.StateOf(vm));
 
-    private QemuConfiguration Configuration(VirtualMachineRecord vm) => new(vm.Name, vm.Id, vm.Memory, vm.Cpus, FilesOf(vm.Id))
+    private static string? CpuOf(VirtualMachineRecord vm) => vm.Settings.CompatibilityForMigration ? CpuModels.Compatible : null;
+
+    private QemuConfiguration Configuration(VirtualMachineRecord vm) => new(vm.Name, vm.Id, vm.Settings.Memory, vm.Settings.Cpus, FilesOf(vm.Id))
     {
         Binary = binary,
-        Kernel = vm.Kernel,
-        Initrd = vm.Initrd,
-        Append = vm.Append,
-        SerialLog = vm.Serial,
+        Cpu = CpuOf(vm),
+        Kernel = vm.Settings.Kernel,
+        Initrd = vm.Settings.Initrd,
+        Append = vm.Settings.Append,
+        SerialLog = vm.Settings.Serial,
         Disks = [.. vm.Disks.Select(disk => new QemuDisk(
             disk.Name, Path.Combine(folders.RunOf(vm.Id), "nbd.sock"), disk.Name) { Serial = disk.Name, WriteCache = disk.Cache != DiskCache.Writethrough })],
     };

@@ -19,8 +19,11 @@ public enum AcceleratorKind
 public sealed record AcceleratorChoice(AcceleratorKind Kind, string? Reason);
 
 /// <summary>The processor model for each accelerator: the same one in the probe and in a VM, or the probe proves nothing.</summary>
-internal static class CpuModels
+public static class CpuModels
 {
     /// <summary>The value of <c>-cpu</c>.</summary>
     public static string For(AcceleratorKind kind) => kind == AcceleratorKind.Kvm ? "host" : "max";
+
+    /// <summary>What every processor of the last ten years has, of either maker (x86-64-v2): a guest that saw it can go on elsewhere.</summary>
+    public static string Compatible => "qemu64,+cx16,+lahf-lm,+popcnt,+pni,+ssse3,+sse4.1,+sse4.2";
 }

@@ -36,12 +36,15 @@ internal static class QemuArguments
         var kvm = configuration.Accelerator == AcceleratorKind.Kvm;
         arguments.AddRange(["-name", $"guest={Escape(configuration.Name)},debug-threads=on"]);
         arguments.AddRange(Marks(configuration.Uuid, configuration.Files));
-        arguments.AddRange(["-machine", "q35", "-accel", kvm ? "kvm" : "tcg,thread=multi", "-cpu", CpuModels.For(configuration.Accelerator)]);
+        arguments.AddRange(["-machine", configuration.Machine, "-accel", kvm ? "kvm" : "tcg,thread=multi"]);
+        arguments.AddRange(["-cpu", configuration.Cpu ?? CpuModels.For(configuration.Accelerator)]);
         arguments.AddRange(["-m", Number(configuration.Memory / MemoryUnit) + "M", "-smp", Number(configuration.Cpus)]);
         arguments.AddRange(["-nodefaults", "-no-user-config", "-display", "none", "-msg", "timestamp=on"]);
         if (configuration.Sandbox)
             arguments.AddRange(["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"]);
-        if (configuration.StartPaused)
+        if (configuration.Incoming)
+            arguments.AddRange(["-incoming", "defer"]);
+        if (configuration.StartPaused || configuration.Incoming)
             arguments.Add("-S");
     }
 
@@ -134,6 +137,8 @@ internal static class QemuArguments
         Require(configuration.Cpus is >= 1 and <= 255, $"{configuration.Cpus} processors: 1 to 255 are possible");
         Require(configuration.Kernel is not null || configuration.Initrd is null, "an initrd needs a kernel");
         Require(configuration.Kernel is not null || configuration.Append is null, "a kernel command line needs a kernel");
+        Require(IsPlain(configuration.Machine), $"\"{configuration.Machine}\" cannot be a machine");
+        Require(configuration.Cpu is null || configuration.Cpu.All(c => IsPlain(c) || c is ',' or '+' or '='), $"\"{configuration.Cpu}\" cannot be a processor");
         Require(Path.IsPathRooted(configuration.Binary), $"{configuration.Binary} is not an absolute path");
         string?[] texts = [configuration.Name, configuration.Kernel, configuration.Initrd, configuration.Append, configuration.SerialLog];
         foreach (var text in texts)
@@ -146,6 +151,11 @@ internal static class QemuArguments
             CheckDisk(disk);
         Require(configuration.Disks.Select(disk => disk.Name).Distinct().Count() == configuration.Disks.Count, "two disks have the same name");
     }
+
+    // Nothing that could begin another value or another option.
+    private static bool IsPlain(string text) => text.Length > 0 && text.All(IsPlain);
+
+    private static bool IsPlain(char c) => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.';
 
     private static void CheckDisk(QemuDisk disk)
     {

@@ -31,6 +31,15 @@ public sealed record QemuConfiguration(string Name, Guid Uuid, long Memory, int 
     /// <summary>File that receives everything the guest prints on its first serial port; appended to.</summary>
     public string? SerialLog { get; init; }
 
+    /// <summary>QEMU's machine: a name with a version where memory is to be loaded that another QEMU has saved.</summary>
+    public string Machine { get; init; } = DefaultMachine;
+
+    /// <summary>The processor the guest sees; null for the best that the accelerator can give.</summary>
+    public string? Cpu { get; init; }
+
+    /// <summary>Wait for memory and devices before anything else; the vCPUs do not run then.</summary>
+    public bool Incoming { get; init; }
+
     /// <summary>Do not run the vCPUs before they are told to.</summary>
     public bool StartPaused { get; init; }
 
@@ -39,6 +48,9 @@ public sealed record QemuConfiguration(string Name, Guid Uuid, long Memory, int 
 
     /// <summary>How long QEMU may take until its monitor answers, the disks' <see cref="QemuDisk.OpenSeconds"/> included.</summary>
     public TimeSpan StartLimit { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>The newest version of it that QEMU has.</summary>
+    public const string DefaultMachine = "q35";
 
     /// <summary>Where Debian puts it.</summary>
     public const string DefaultBinary = "/usr/bin/qemu-system-x86_64";

@@ -28,7 +28,7 @@ public sealed class QemuLauncher(TimeProvider time)
         try
         {
             await ConnectAsync(process, monitor, limit.Token).ConfigureAwait(false);
-            monitor.PauseWanted = configuration.StartPaused;
+            monitor.PauseWanted = configuration.StartPaused || configuration.Incoming;
             return new QemuProcess(process, monitor, configuration.Uuid, files, time);
         }
         catch (Exception e)

@@ -76,6 +76,9 @@ public sealed class QemuProcess : IAsyncDisposable
         await Monitor.ContinueAsync(cancellationToken).ConfigureAwait(false);
     }
 
+    /// <summary>Presses the reset button: the guest boots again.</summary>
+    public Task ResetAsync(CancellationToken cancellationToken) => Monitor.SystemResetAsync(cancellationToken);
+
     /// <summary>Presses the power button and waits until the guest has shut down; presses again every ten seconds, for a
     /// guest that was not listening yet. The guest is not turned off when the limit passes.</summary>
     /// <exception cref="QemuException"><see cref="QemuErrorKind.TimedOut"/>: it did not within <paramref name="limit"/>;

@@ -33,6 +33,41 @@ public static class QmpCommands
     public static Task QuitAsync(this QmpConnection qmp, CancellationToken cancellationToken) =>
         qmp.ExecuteAsync("quit", QmpJson.Default.QmpNothing, cancellationToken);
 
+    /// <summary>Presses the reset button. Returns before the guest has begun anew.</summary>
+    public static Task SystemResetAsync(this QmpConnection qmp, CancellationToken cancellationToken) =>
+        qmp.ExecuteAsync("system_reset", QmpJson.Default.QmpNothing, cancellationToken);
+
+    /// <summary>A property of the machine, as text.</summary>
+    public static Task<string> GetMachinePropertyAsync(this QmpConnection qmp, string property, CancellationToken cancellationToken) =>
+        qmp.ExecuteAsync("qom-get", new QmpProperty("/machine", property), QmpJson.Default.QmpProperty, QmpJson.Default.String, cancellationToken);
+
+    /// <summary>How memory and devices are transferred; both ends want the same.</summary>
+    public static Task SetMigrationCapabilitiesAsync(
+        this QmpConnection qmp, IReadOnlyList<QmpMigrationCapability> capabilities, CancellationToken cancellationToken) => qmp.ExecuteAsync(
+        "migrate-set-capabilities", new QmpMigrationCapabilities(capabilities),
+        QmpJson.Default.QmpMigrationCapabilities, QmpJson.Default.QmpNothing, cancellationToken);
+
+    /// <summary>Limits of a transfer; both ends want the same number of channels.</summary>
+    public static Task SetMigrationParametersAsync(this QmpConnection qmp, QmpMigrationParameters parameters, CancellationToken cancellationToken) =>
+        qmp.ExecuteAsync(
+            "migrate-set-parameters", parameters, QmpJson.Default.QmpMigrationParameters, QmpJson.Default.QmpNothing, cancellationToken);
+
+    /// <summary>Starts to send memory and devices; returns at once.</summary>
+    public static Task MigrateAsync(this QmpConnection qmp, QmpMigrationChannels channels, CancellationToken cancellationToken) =>
+        qmp.ExecuteAsync("migrate", channels, QmpJson.Default.QmpMigrationChannels, QmpJson.Default.QmpNothing, cancellationToken);
+
+    /// <summary>Gives the transfer up; the guest goes on as before it. Returns at once.</summary>
+    public static Task CancelMigrationAsync(this QmpConnection qmp, CancellationToken cancellationToken) =>
+        qmp.ExecuteAsync("migrate_cancel", QmpJson.Default.QmpNothing, cancellationToken);
+
+    /// <summary>Starts to receive memory and devices; returns at once.</summary>
+    public static Task MigrateIncomingAsync(this QmpConnection qmp, QmpMigrationChannels channels, CancellationToken cancellationToken) =>
+        qmp.ExecuteAsync("migrate-incoming", channels, QmpJson.Default.QmpMigrationChannels, QmpJson.Default.QmpNothing, cancellationToken);
+
+    /// <summary>How far a transfer is.</summary>
+    public static Task<QmpMigration> QueryMigrationAsync(this QmpConnection qmp, CancellationToken cancellationToken) =>
+        qmp.ExecuteAsync("query-migrate", QmpJson.Default.QmpMigration, cancellationToken);
+
     /// <summary>All block nodes.</summary>
     public static async Task<IReadOnlyList<QmpBlockNode>> QueryNamedBlockNodesAsync(this QmpConnection qmp, CancellationToken cancellationToken) =>
         await qmp.ExecuteAsync(

@@ -59,4 +59,10 @@ public sealed record QmpCapabilities(IReadOnlyList<string> Enable);
 [JsonSerializable(typeof(QmpBlockNodeQuery))]
 [JsonSerializable(typeof(QmpYank))]
 [JsonSerializable(typeof(QmpCapabilities))]
+[JsonSerializable(typeof(QmpProperty))]
+[JsonSerializable(typeof(string))]
+[JsonSerializable(typeof(QmpMigrationCapabilities))]
+[JsonSerializable(typeof(QmpMigrationParameters))]
+[JsonSerializable(typeof(QmpMigrationChannels))]
+[JsonSerializable(typeof(QmpMigration))]
 internal sealed partial class QmpJson : JsonSerializerContext;

@@ -32,7 +32,7 @@ public sealed class GodwitClientTests
         using var client = daemon.NewClient();
         Assert.Equal("web", Assert.Single(await client.ListVirtualMachinesAsync(Token)).Name);
         Assert.Equal(2, (await client.GetVirtualMachineAsync("my vm", Token)).Disks.Count);
-        await client.CreateVirtualMachineAsync(new VirtualMachineSpec("x", 1 << 20, 1, [new DiskSpec("/a", 512)]), Token);
+        await client.CreateVirtualMachineAsync(new VirtualMachineSpec("x", new VirtualMachineSettings(), [new DiskSpec("/a", 512)]), Token);
         await client.StartVirtualMachineAsync("a/b", Token);
         await client.StopVirtualMachineAsync("a", new StopRequest(true, 5), Token);
         await client.RemoveVirtualMachineAsync("my vm", true, true, Token);

@@ -20,9 +20,9 @@ internal static class Samples
         new((long)(percent / 100 * (8L << 30)), 8L << 30, 210L << 20, 18.2, percent);
 
     public static VirtualMachine Vm(string name = "web", VirtualMachineState state = VirtualMachineState.Running, Guid? job = null) => new(
-        Guid.Parse("0a0b0c0d-1111-2222-3333-444455556666"), name, state, null, 2L << 30, 2,
+        Guid.Parse("0a0b0c0d-1111-2222-3333-444455556666"), name, state, null, new VirtualMachineSettings { Memory = 2L << 30, Cpus = 2, Serial = "/srv/vms/web.log" },
         [new Disk("disk0", "/srv/vms/web.vhdx", DiskFormat.VhdxDynamic, 40L << 30), new Disk("disk1", "/srv/vms/data.img", DiskFormat.Raw, 512L << 20)],
-        null, null, null, "/srv/vms/web.log", state == VirtualMachineState.Off ? null : "tcg",
+        "/vms/web", state == VirtualMachineState.Off ? null : "tcg",
         state == VirtualMachineState.Off ? null : "/dev/kvm cannot be opened", state == VirtualMachineState.Off ? null : 4711,
         state == VirtualMachineState.Off ? null : 4712, job);
 }

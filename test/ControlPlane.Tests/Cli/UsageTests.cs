@@ -8,7 +8,7 @@ public sealed class UsageTests
     [Theory(Timeout = 30_000)]
     [InlineData("", "godwit needs a command: vm, disk, job, host, completion", "godwit")]
     [InlineData("vn list", "\"vn\" is not a command of godwit: use vm, disk, job, host, completion", "godwit")]
-    [InlineData("vm", "godwit vm needs a command: create, list, show, top, limit, track, start, stop, restart-worker, remove, move-storage", "godwit vm")]
+    [InlineData("vm", "godwit vm needs a command: create, list, show, set, top, limit, track, start, stop, save, restart-worker, remove, move-storage, pause, resume, reset, discard-saved-state, rename", "godwit vm")]
     [InlineData("job kill 1", "\"kill\" is not a command of godwit job: use list, show, watch, cancel", "godwit job")]
     [InlineData("vm list --foo", "godwit vm list has no option --foo", "godwit vm list")]
     [InlineData("vm show", "godwit vm show needs NAME", "godwit vm show")]

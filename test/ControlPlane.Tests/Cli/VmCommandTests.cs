@@ -15,8 +15,17 @@ public sealed class VmCommandTests
           "id": "0a0b0c0d-1111-2222-3333-444455556666",
           "name": "web",
           "state": "Running",
-          "memory": 2147483648,
-          "cpus": 2,
+          "settings": {
+            "memory": 2147483648,
+            "cpus": 2,
+            "compatibilityForMigration": false,
+            "serial": "/srv/vms/web.log",
+            "automaticStartAction": "StartIfRunning",
+            "automaticStartDelay": 0,
+            "automaticStopAction": "Save",
+            "automaticCriticalErrorAction": "Pause",
+            "automaticCriticalErrorActionTimeout": 30
+          },
           "disks": [
             {
               "name": "disk0",
@@ -31,7 +40,7 @@ public sealed class VmCommandTests
               "size": 536870912
             }
           ],
-          "serial": "/srv/vms/web.log",
+          "path": "/vms/web",
           "accelerator": "tcg",
           "acceleratorReason": "/dev/kvm cannot be opened",
           "qemuProcessId": 4711,
@@ -99,6 +108,7 @@ public sealed class VmCommandTests
             Memory:       2 GiB
             CPUs:         2
             Serial:       /srv/vms/web.log
+            Folder:       /vms/web
             Accelerator:  tcg (/dev/kvm cannot be opened)
             QEMU:         process 4711
             Worker:       process 4712
@@ -165,7 +175,18 @@ public sealed class VmCommandTests
         var sent = JsonSerializer.Deserialize(Assert.Single(daemon.Requests).Body, ApiJson.Default.VirtualMachineSpec)!;
         Assert.Equal([new DiskSpec("/home/me/web.vhdx", 40L << 30), new DiskSpec("/home/d,1.img", null, DiskFormat.Raw)], sent.Disks);
         Assert.Equal(
-            new VirtualMachineSpec("web", 2L << 30, 2, sent.Disks, "/home/me/vmlinuz", "/boot/initrd", "console=ttyS0 quiet", "/home/me/log/web.log"),
+            new VirtualMachineSpec(
+                "web",
+                new VirtualMachineSettings
+                {
+                    Memory = 2L << 30,
+                    Cpus = 2,
+                    Kernel = "/home/me/vmlinuz",
+                    Initrd = "/boot/initrd",
+                    Append = "console=ttyS0 quiet",
+                    Serial = "/home/me/log/web.log",
+                },
+                sent.Disks),
             sent);
     }
 
@@ -176,7 +197,7 @@ public sealed class VmCommandTests
         using var run = CliRun.Against(daemon);
         Assert.Equal(new CliResult(ExitCode.Ok, OneVm, ""), await run.RunAsync("vm", "create", "web", "--json"));
         var sent = JsonSerializer.Deserialize(Assert.Single(daemon.Requests).Body, ApiJson.Default.VirtualMachineSpec)!;
-        Assert.Equal((512L << 20, 1, 0), (sent.Memory, sent.Cpus, sent.Disks.Count));
+        Assert.Equal((512L << 20, 1, 0), (sent.Settings.Memory, sent.Settings.Cpus, sent.Disks.Count));
     }
 
     [Fact(Timeout = 30_000)]

@@ -10,7 +10,7 @@ public sealed class VmRestartWorkerTests
     public async Task It_says_which_worker_serves_now()
     {
         await using var daemon = FakeDaemon.Answering(_ => (200, """
-            {"id":"11111111-1111-1111-1111-111111111111","name":"web","state":"running","memory":1,"cpus":1,"disks":[],"workerProcessId":4711}
+            {"id":"11111111-1111-1111-1111-111111111111","name":"web","state":"running","settings":{"memory":1},"path":"/vms/web","disks":[],"workerProcessId":4711}
             """));
         using var run = CliRun.Against(daemon);
         var result = await run.RunAsync("vm", "restart-worker", "web");

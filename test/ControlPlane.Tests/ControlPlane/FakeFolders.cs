@@ -7,20 +7,29 @@ namespace Godwit.ControlPlane.Tests.ControlPlane;
 internal sealed class FakeFolders : IFolders
 {
     private readonly Lock _gate = new();
-    private readonly SortedSet<string> _files = new(StringComparer.Ordinal);
-    private readonly SortedSet<string> _folders = new(StringComparer.Ordinal) { "/", "/src", "/dst", "/denied", "/readonly" };
+    private readonly SortedDictionary<string, byte[]> _files = new(StringComparer.Ordinal);
+    private readonly SortedSet<string> _folders = new(StringComparer.Ordinal) { "/", "/src", "/dst", "/denied", "/readonly", "/vms" };
 
     public long Available { get; set; } = 1L << 40;
 
     /// <summary>Files whose deletion fails.</summary>
     public HashSet<string> Stuck { get; } = [];
 
+    /// <summary>No file can be written.</summary>
+    public bool Unwritable { get; set; }
+
+    /// <summary>Files that were made durable.</summary>
+    public List<string> Synced { get; } = [];
+
+    /// <summary>Files apart from the records of VMs.</summary>
+    public string[] Images => [.. Files.Where(file => !file.StartsWith("/vms/", StringComparison.Ordinal))];
+
     public string[] Files
     {
         get
         {
             lock (_gate)
-                return [.. _files];
+                return [.. _files.Keys];
         }
     }
 
@@ -39,7 +48,7 @@ internal sealed class FakeFolders : IFolders
         {
             if (!_folders.Contains(Path.GetDirectoryName(path)!))
                 throw new GodwitException(ErrorCode.NotFound, $"no folder for {path}");
-            if (!_files.Add(path))
+            if (!_files.TryAdd(path, []))
                 throw new GodwitException(ErrorCode.AlreadyExists, $"{path} exists");
         }
     }
@@ -58,7 +67,7 @@ internal sealed class FakeFolders : IFolders
     public bool FileExists(string path)
     {
         lock (_gate)
-            return _files.Contains(path);
+            return _files.ContainsKey(path);
     }
 
     public bool FolderExists(string path)
@@ -95,7 +104,7 @@ internal sealed class FakeFolders : IFolders
         {
             for (var at = folder; at.StartsWith(top, StringComparison.Ordinal); at = Path.GetDirectoryName(at)!)
             {
-                if (_files.Any(file => Path.GetDirectoryName(file) == at))
+                if (_files.Keys.Any(file => Path.GetDirectoryName(file) == at) || _folders.Any(other => other != at && Path.GetDirectoryName(other) == at))
                     return;
                 _folders.Remove(at);
             }
@@ -109,6 +118,34 @@ internal sealed class FakeFolders : IFolders
             if (!Stuck.Contains(path))
                 _files.Remove(path);
         }
+    }
+
+    public void Write(string path, ReadOnlyMemory<byte> content)
+    {
+        if (Unwritable)
+            throw new GodwitException(ErrorCode.NoSpace, $"no room for {path}");
+        Create(Path.GetDirectoryName(path)!);
+        lock (_gate)
+            _files[path] = content.ToArray();
+    }
+
+    public Task SyncFileAsync(string path, CancellationToken cancellationToken)
+    {
+        Synced.Add(path);
+        return Task.CompletedTask;
+    }
+
+    public byte[]? Read(string path)
+    {
+        lock (_gate)
+            return _files.GetValueOrDefault(path);
+    }
+
+    public IReadOnlyList<string> FindFiles(string folder, string folderName, string extension)
+    {
+        lock (_gate)
+            return [.. _files.Keys.Where(file => file.StartsWith(folder, StringComparison.Ordinal) && file.EndsWith($"{extension}", StringComparison.Ordinal)
+                && Path.GetFileName(Path.GetDirectoryName(file)) == folderName)];
     }
 
     public void Rename(string from, string to)

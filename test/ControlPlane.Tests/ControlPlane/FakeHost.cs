@@ -6,6 +6,9 @@ using Godwit.ControlPlane.Migrations;
 using Godwit.ControlPlane.Ownership;
 using Godwit.ControlPlane.Store;
 using Godwit.ControlPlane.VirtualMachines;
+using Godwit.ControlPlane.VirtualMachines.Creating;
+using Godwit.ControlPlane.VirtualMachines.Removing;
+using Godwit.ControlPlane.VirtualMachines.Saving;
 using Microsoft.Extensions.Time.Testing;
 using Xunit;
 
@@ -25,8 +28,9 @@ internal sealed class FakeHost : IAsyncDisposable
         Folders = new FakeFolders();
         Workers = new FakeWorkers(Folders);
         Images = new FakeImages(Folders);
-        Runtime = new FakeRuntime(Time);
+        Runtime = new FakeRuntime(Time, Folders);
         StartDaemon();
+        Starts.NoteBoot(Boot);
     }
 
     public FakeTimeProvider Time { get; } = new(new DateTimeOffset(2026, 1, 2, 3, 4, 5, TimeSpan.Zero));
@@ -49,6 +53,21 @@ internal sealed class FakeHost : IAsyncDisposable
 
     public VirtualMachineOperations Operations { get; private set; } = null!;
 
+    public VirtualMachineLife Life { get; private set; } = null!;
+
+    public VirtualMachineControl Control { get; private set; } = null!;
+
+    public VirtualMachineChanges Changes { get; private set; } = null!;
+
+    public SavedStates Saved { get; private set; } = null!;
+
+    public AutomaticStart Starts { get; private set; } = null!;
+
+    public AutomaticStop Stops { get; private set; } = null!;
+
+    /// <summary>Tells one start of the computer from another.</summary>
+    public string Boot { get; set; } = "first";
+
     public VirtualMachineParts Parts { get; private set; } = null!;
 
     public Reconciler Reconciler { get; private set; } = null!;
@@ -59,12 +78,18 @@ internal sealed class FakeHost : IAsyncDisposable
     {
         Database = Database.Open(Path.Combine(_folder, "godwit.db"));
         Parts = new VirtualMachineParts(
-            new VirtualMachineStore(Database), Runtime, Workers, Images, Folders, new SqliteOwnershipStore(Database),
-            new VirtualMachineGates(), HostIdentity.Read(Database));
-        Jobs = new JobRunner(Database, [new StorageMoveKind(Parts)], Time, [Faults]);
+            new VirtualMachineStore(Database, Folders), Runtime, Workers, Images, Folders, new SqliteOwnershipStore(Database),
+            new VirtualMachineGates(), HostIdentity.Read(Database), "/vms");
+        Jobs = new JobRunner(Database, [new StorageMoveKind(Parts), new SaveKind(Parts), new CreateKind(Parts), new RemoveKind(Parts)], Time, [Faults]);
         Moves = new StorageMoves(Parts, Jobs);
         Operations = new VirtualMachineOperations(Parts, Jobs, Time);
-        Reconciler = new Reconciler(Parts, Jobs, (vm, text) => Told.Add($"{vm.Name} {text}"));
+        Life = new VirtualMachineLife(Parts, Jobs);
+        Control = new VirtualMachineControl(Parts, Jobs);
+        Changes = new VirtualMachineChanges(Parts, Jobs);
+        Saved = new SavedStates(Parts, Jobs);
+        Starts = new AutomaticStart(Parts, Operations, Database, Time, (vm, text) => Told.Add($"{vm.Name} {text}"));
+        Stops = new AutomaticStop(Parts, Operations, Saved, Jobs);
+        Reconciler = new Reconciler(Parts, Jobs, Saved, Time, (vm, text) => Told.Add($"{vm.Name} {text}"));
     }
 
     /// <summary>As `kill -9` and a new start. What the old daemon was doing stands still for ever where it was.</summary>
@@ -73,8 +98,23 @@ internal sealed class FakeHost : IAsyncDisposable
         _dead.Add(Jobs);
         Database.Dispose();
         StartDaemon();
+        Reconciler.FollowFiles();
+        Starts.NoteBoot(Boot);
         await Reconciler.ReconcileAsync(TestContext.Current.CancellationToken);
         Jobs.Resume();
+    }
+
+    /// <summary>As a power cut and a new start of the computer: every process is gone.</summary>
+    public async Task RebootAsync()
+    {
+        Boot += "+";
+        foreach (var vm in Parts.Vms.List())
+        {
+            Runtime[vm.Id] = VirtualMachineState.Off;
+            if (Workers.Find(vm.Id) is not null)
+                Workers.Kill(vm.Id);
+        }
+        await KillAndStartDaemonAsync();
     }
 
     /// <summary>A VM with disks in /src, running unless told otherwise.</summary>
@@ -82,7 +122,8 @@ internal sealed class FakeHost : IAsyncDisposable
     {
         var token = TestContext.Current.CancellationToken;
         var specs = Enumerable.Range(0, disks).Select(i => new DiskSpec($"/src/{name}{i}.vhdx", 1 << 30));
-        await Operations.CreateAsync(new VirtualMachineSpec(name, 64 << 20, 1, [.. specs]), token);
+        await Life.CreateAsync(new VirtualMachineSpec(name, new VirtualMachineSettings { Memory = 64 << 20 }, [.. specs]), token);
+        Faults.Forget();
         if (running)
             await Operations.StartAsync(name, token);
         return Parts.Vms.Get(name);

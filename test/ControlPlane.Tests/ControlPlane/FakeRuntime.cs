@@ -5,13 +5,15 @@ using Godwit.Api.VirtualMachines;
 using Godwit.Api.Workers;
 using Godwit.ControlPlane.Disks;
 using Godwit.ControlPlane.VirtualMachines;
+using Xunit;
 
 namespace Godwit.ControlPlane.Tests.ControlPlane;
 
 /// <summary>QEMU processes in memory. They outlive the daemon under test.</summary>
-internal sealed class FakeRuntime(TimeProvider time) : IVirtualMachineRuntime
+internal sealed class FakeRuntime(TimeProvider time, FakeFolders folders) : IVirtualMachineRuntime
 {
     private readonly ConcurrentDictionary<Guid, VirtualMachineState> _states = new();
+    private readonly ConcurrentDictionary<Guid, int> _saves = new();
 
     /// <summary>Every start and stop, in order.</summary>
     public ConcurrentQueue<string> Trace { get; } = new();
@@ -39,6 +41,55 @@ internal sealed class FakeRuntime(TimeProvider time) : IVirtualMachineRuntime
             throw new GodwitException(problem);
         Trace.Enqueue("start");
         this[vm.Id] = VirtualMachineState.Running;
+        return Task.CompletedTask;
+    }
+
+    /// <summary>The saving or loading under way fails with this.</summary>
+    public string? SaveProblem { get; set; }
+
+    public Task PauseAsync(VirtualMachineRecord vm, CancellationToken cancellationToken) => Become(vm, "pause", VirtualMachineState.Paused);
+
+    public Task ResumeAsync(VirtualMachineRecord vm, CancellationToken cancellationToken) => Become(vm, "resume", VirtualMachineState.Running);
+
+    public Task ResetAsync(VirtualMachineRecord vm, CancellationToken cancellationToken) => Become(vm, "reset", this[vm.Id]);
+
+    public async Task<MachineModel> BeginSaveAsync(VirtualMachineRecord vm, string file, CancellationToken cancellationToken)
+    {
+        await Become(vm, "save", VirtualMachineState.Paused);
+        if (!folders.FileExists(file))
+            folders.AddFile(file);
+        _saves[vm.Id] = 0;
+        return new MachineModel("pc-q35-10.0", "max", "tcg");
+    }
+
+    public Task<SaveProgress> QuerySaveAsync(VirtualMachineRecord vm, CancellationToken cancellationToken)
+    {
+        var done = _saves.AddOrUpdate(vm.Id, 0, (_, before) => before + 1);
+        return Task.FromResult(new SaveProgress(done > 2 && SaveProblem is null, SaveProblem, done, 3));
+    }
+
+    public Task CancelSaveAsync(VirtualMachineRecord vm, CancellationToken cancellationToken)
+    {
+        _saves.TryRemove(vm.Id, out _);
+        return Task.CompletedTask;
+    }
+
+    public Task RestoreAsync(VirtualMachineRecord vm, SavedStateRecord saved, CancellationToken cancellationToken)
+    {
+        if (SaveProblem is { } problem)
+            throw new GodwitException(ErrorCode.Unavailable, problem);
+        Assert.False(saved.Used, "a used state is loaded again");
+        Trace.Enqueue("restore");
+        this[vm.Id] = VirtualMachineState.Paused;
+        return Task.CompletedTask;
+    }
+
+    private Task Become(VirtualMachineRecord vm, string what, VirtualMachineState state)
+    {
+        if (this[vm.Id] == VirtualMachineState.Off)
+            throw new GodwitException(ErrorCode.WrongState, "there is no QEMU");
+        Trace.Enqueue(what);
+        this[vm.Id] = state;
         return Task.CompletedTask;
     }
 
@@ -84,7 +135,7 @@ internal sealed class FakeImages(FakeFolders folders) : IImages
 
     public Task CreateAsync(string path, long size, DiskFormat format, CancellationToken cancellationToken)
     {
-        if (path == Broken)
+        if (Broken is not null && path.StartsWith(Broken, StringComparison.Ordinal))
             throw new GodwitException(ErrorCode.NoSpace, $"no room for '{path}'.");
         folders.AddFile(path);
         return Task.CompletedTask;

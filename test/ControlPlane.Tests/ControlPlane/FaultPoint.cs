@@ -34,6 +34,13 @@ internal sealed class FaultPoint : IJobObserver
             Failures.Add(problem);
     }
 
+    /// <summary>Forgets what has acted so far.</summary>
+    public void Forget()
+    {
+        lock (_gate)
+            Trace.Clear();
+    }
+
     /// <summary>Never comes back, as a killed process does not.</summary>
     public Task KillAsync()
     {

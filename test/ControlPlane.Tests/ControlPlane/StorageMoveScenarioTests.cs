@@ -183,7 +183,7 @@ public sealed class StorageMoveScenarioTests
             return await submit;
         if (host.Faults.Killed || submit.IsFaulted)
         {
-            Assert.Equal(["/src/vm0.vhdx", "/src/vm1.vhdx"], host.Folders.Files);
+            Assert.Equal(["/src/vm0.vhdx", "/src/vm1.vhdx"], host.Folders.Images);
             return null;
         }
         return await submit;
@@ -211,13 +211,13 @@ public sealed class StorageMoveScenarioTests
 
     private static async Task AssertMovedAsync(FakeHost host, bool running)
     {
-        Assert.Equal(["/dst/a/b/vm0.vhdx", "/dst/a/b/vm1.vhdx"], host.Folders.Files);
+        Assert.Equal(["/dst/a/b/vm0.vhdx", "/dst/a/b/vm1.vhdx"], host.Folders.Images);
         await AssertServedAsync(host, running, "/dst/a/b", 2);
     }
 
     private static async Task AssertStayedAsync(FakeHost host, Job job, bool running)
     {
-        Assert.Equal(["/src/vm0.vhdx", "/src/vm1.vhdx"], host.Folders.Files);
+        Assert.Equal(["/src/vm0.vhdx", "/src/vm1.vhdx"], host.Folders.Images);
         Assert.DoesNotContain("/dst/a", host.Folders.Folders);
         Assert.NotNull(job.Problem);
         Assert.DoesNotContain(job.Steps, step => step.State is "done" or "running" or "failed");

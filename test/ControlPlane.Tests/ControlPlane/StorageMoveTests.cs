@@ -30,7 +30,7 @@ public sealed class StorageMoveTests
         host.Folders.AddFile("/dst/file");
         host.Folders.Create("/taken");
         host.Folders.AddFile("/taken/vm0.vhdx");
-        var files = host.Folders.Files;
+        var files = host.Folders.Images;
         var request = new StorageMoveRequest(destination, disks?.Split(',', StringSplitOptions.RemoveEmptyEntries));
         foreach (var dryRun in new[] { true, false })
         {
@@ -38,8 +38,8 @@ public sealed class StorageMoveTests
                 ? host.Moves.PlanAsync("vm", request, Token) : host.Moves.SubmitAsync("vm", request, Token));
             Assert.Equal(code, e.Problem.Code);
         }
-        Assert.Empty(host.Jobs.List());
-        Assert.Equal(files, host.Folders.Files);
+        Assert.DoesNotContain(host.Jobs.List(), job => job.Kind == "move-storage");
+        Assert.Equal(files, host.Folders.Images);
     }
 
     [Fact(Timeout = 30_000)]
@@ -59,8 +59,8 @@ public sealed class StorageMoveTests
     {
         await using var host = new FakeHost();
         host.Folders.Create("/src/b");
-        await host.Operations.CreateAsync(
-            new VirtualMachineSpec("vm", 64 << 20, 1, [new DiskSpec("/src/a.vhdx", 1 << 30), new DiskSpec("/src/b/a.vhdx", 1 << 30)]), Token);
+        await host.Life.CreateAsync(
+            new VirtualMachineSpec("vm", new VirtualMachineSettings(), [new DiskSpec("/src/a.vhdx", 1 << 30), new DiskSpec("/src/b/a.vhdx", 1 << 30)]), Token);
         var e = await Assert.ThrowsAsync<GodwitException>(() => host.Moves.PlanAsync("vm", new StorageMoveRequest("/dst"), Token));
         Assert.Equal(ErrorCode.AlreadyExists, e.Problem.Code);
     }
@@ -75,7 +75,7 @@ public sealed class StorageMoveTests
         Assert.Equal(["Validate", "Prepare", "Copy", "InSync", "Switchover", "Finish"], plan.Phases);
         Assert.False(host.Folders.FolderExists("/dst/new"));
         Assert.Empty(host.Workers.Trace);
-        Assert.Empty(host.Jobs.List());
+        Assert.DoesNotContain(host.Jobs.List(), job => job.Kind == "move-storage");
     }
 
     [Fact(Timeout = 30_000)]
@@ -86,7 +86,7 @@ public sealed class StorageMoveTests
         var job = await host.Moves.SubmitAsync("vm", new StorageMoveRequest("/dst"), Token);
         var e = await Assert.ThrowsAsync<GodwitException>(() => host.Moves.SubmitAsync("vm", new StorageMoveRequest("/dst"), Token));
         Assert.Equal(ErrorCode.Busy, e.Problem.Code);
-        e = await Assert.ThrowsAsync<GodwitException>(() => host.Operations.RemoveAsync("vm", false, false, Token));
+        e = await Assert.ThrowsAsync<GodwitException>(() => host.Life.RemoveAsync("vm", false, false, Token));
         Assert.Equal(ErrorCode.Busy, e.Problem.Code);
         Assert.Equal(job.Id, (await host.Operations.GetAsync("vm", Token)).JobId);
         await host.EndAsync(job.Id);
@@ -116,7 +116,7 @@ public sealed class StorageMoveTests
         Assert.Equal(ErrorCode.NoSpace, job.Problem!.Code);
         Assert.Contains("disk1", job.Problem.Title, StringComparison.Ordinal);
         Assert.Contains("/src/vm1.vhdx", job.Problem.Remedy, StringComparison.Ordinal);
-        Assert.Equal(["/src/vm0.vhdx", "/src/vm1.vhdx"], host.Folders.Files);
+        Assert.Equal(["/src/vm0.vhdx", "/src/vm1.vhdx"], host.Folders.Images);
         Assert.False(host.Folders.FolderExists("/dst/x"));
     }
 
@@ -129,7 +129,7 @@ public sealed class StorageMoveTests
         var job = await host.EndAsync((await host.Moves.SubmitAsync("vm", new StorageMoveRequest("/dst"), Token)).Id);
         Assert.Equal(JobState.Failed, job.State);
         Assert.Contains("disk1 stayed on '/src/vm1.vhdx'", job.Problem!.Title, StringComparison.Ordinal);
-        Assert.Equal(["/dst/vm0.vhdx", "/src/vm1.vhdx"], host.Folders.Files);
+        Assert.Equal(["/dst/vm0.vhdx", "/src/vm1.vhdx"], host.Folders.Images);
         Assert.Equal(["/dst/vm0.vhdx", "/src/vm1.vhdx"], host.Parts.Vms.Get("vm").Disks.Select(disk => disk.Path));
         Assert.Equal(["/dst/vm0.vhdx", "/src/vm1.vhdx"], host.Workers.Find(vm.Id)!.Disks.Select(disk => disk.Path));
         Assert.Equal("done", job.Steps.Single(step => step.Name == "Release the disk worker").State);
@@ -168,7 +168,7 @@ public sealed class StorageMoveTests
         var job = await host.EndAsync((await host.Moves.SubmitAsync("vm", new StorageMoveRequest("/dst"), Token)).Id);
         Assert.Equal(JobState.Succeeded, job.State);
         Assert.False(host.Workers.Find(vm.Id)!.Running);
-        Assert.Equal(["/dst/vm0.vhdx"], host.Folders.Files);
+        Assert.Equal(["/dst/vm0.vhdx"], host.Folders.Images);
     }
 
     [Fact(Timeout = 30_000)]
@@ -226,7 +226,7 @@ public sealed class StorageMoveTests
         job = await host.EndAsync(job.Id);
         Assert.Equal(JobState.Failed, job.State);
         Assert.Equal(ErrorCode.Unavailable, job.Problem!.Code);
-        Assert.Equal(["/src/vm0.vhdx"], host.Folders.Files);
+        Assert.Equal(["/src/vm0.vhdx"], host.Folders.Images);
         Assert.Null(host.Workers.Find(vm.Id)!.Disks[0].Mirror);
     }
 

@@ -1,6 +1,7 @@
 using Godwit.Api;
 using Godwit.Api.Disks;
 using Godwit.Api.Jobs;
+using Godwit.Api.VirtualMachines;
 using Godwit.ControlPlane.Jobs;
 using Godwit.ControlPlane.Ownership;
 using Godwit.ControlPlane.Store;
@@ -13,6 +14,8 @@ public sealed class StoreTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("godwit-store-").FullName;
 
+    private readonly FakeFolders _folders = new();
+
     private string File => Path.Combine(_folder, "godwit.db");
 
     public void Dispose() => Directory.Delete(_folder, true);
@@ -21,17 +24,20 @@ public sealed class StoreTests : IDisposable
     public void A_VM_comes_back_as_it_was_put_in_after_a_restart()
     {
         var vm = new VirtualMachineRecord(
-            Guid.NewGuid(), "Web 1", 1 << 30, 2, [new Disk("disk0", "/d/ü, x.vhdx", DiskFormat.VhdxFixed, 1 << 30)],
-            "/boot/vmlinuz", "/boot/initrd", "console=ttyS0 \"quoted\"", "/log/serial");
+            Guid.NewGuid(), "Web 1", new VirtualMachineSettings { Kernel = "/boot/vmlinuz", Append = "console=ttyS0 \"quoted\"", Cpus = 2 },
+            [new Disk("disk0", "/d/ü, x.vhdx", DiskFormat.VhdxFixed, 1 << 30)], "/vms/Web 1")
+        {
+            Saved = new SavedStateRecord("/vms/s", DateTimeOffset.UnixEpoch, true, new MachineModel("pc", "max", "tcg")),
+        };
         string identity;
         using (var database = Database.Open(File))
         {
-            new VirtualMachineStore(database).Add(vm);
+            new VirtualMachineStore(database, _folders).Add(vm);
             identity = HostIdentity.Read(database);
         }
         using (var database = Database.Open(File))
         {
-            var store = new VirtualMachineStore(database);
+            var store = new VirtualMachineStore(database, _folders);
             Assert.Equivalent(vm, store.Find(vm.Id), strict: true);
             Assert.Equal(vm.Id, store.Get("web 1").Id);
             Assert.Equal(identity, HostIdentity.Read(database));
@@ -47,6 +53,27 @@ public sealed class StoreTests : IDisposable
         var e = Assert.Throws<GodwitException>(() => Database.Open(File));
         Assert.Equal(ErrorCode.Corrupt, e.Problem.Code);
         Assert.Equal(new string('x', 5000), System.IO.File.ReadAllText(File));
+    }
+
+    /// <summary>The store as the first version of godwitd left it.</summary>
+    [Fact(Timeout = 20_000)]
+    public void A_VM_of_the_first_version_keeps_its_settings()
+    {
+        var id = Guid.NewGuid();
+        using (var database = Database.Open(File))
+        {
+            database.Execute(
+                "INSERT INTO vms (id, name, body) VALUES ($id, 'old', $body)",
+                ("$id", id.ToString("D")),
+                ("$body", $$"""{"id":"{{id:D}}","name":"old","memory":67108864,"cpus":3,"disks":[],"kernel":"/k","append":"a=\"b\""}"""));
+            database.Execute("PRAGMA user_version=1");
+        }
+        using (var database = Database.Open(File))
+        {
+            var vm = new VirtualMachineStore(database, _folders).Find(id)!;
+            Assert.Equal(new VirtualMachineSettings { Memory = 64 << 20, Cpus = 3, Kernel = "/k", Append = "a=\"b\"" }, vm.Settings);
+            Assert.Equal(("old", "", 0), (vm.Name, vm.Path, vm.Disks.Count));
+        }
     }
 
     [Fact(Timeout = 20_000)]

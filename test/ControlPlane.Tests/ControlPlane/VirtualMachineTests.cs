@@ -10,6 +10,8 @@ public sealed class VirtualMachineTests
 {
     private const long Mebibyte = 1 << 20;
 
+    private static readonly VirtualMachineSettings Settings = new() { Memory = 64 * Mebibyte };
+
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     public static TheoryData<string, VirtualMachineSpec, ErrorCode> BadSpecs() => new()
@@ -19,14 +21,14 @@ public sealed class VirtualMachineTests
         { "slash in the name", Spec() with { Name = "a/b" }, ErrorCode.InvalidRequest },
         { "dots", Spec() with { Name = ".." }, ErrorCode.InvalidRequest },
         { "name with a space at the end", Spec() with { Name = "a " }, ErrorCode.InvalidRequest },
-        { "no memory", Spec() with { Memory = 0 }, ErrorCode.InvalidRequest },
-        { "odd memory", Spec() with { Memory = (64 * Mebibyte) + 1 }, ErrorCode.InvalidRequest },
-        { "no processor", Spec() with { Cpus = 0 }, ErrorCode.InvalidRequest },
-        { "processors", Spec() with { Cpus = 256 }, ErrorCode.InvalidRequest },
+        { "no memory", Spec() with { Settings = Settings with { Memory = 0 } }, ErrorCode.InvalidRequest },
+        { "odd memory", Spec() with { Settings = Settings with { Memory = (64 * Mebibyte) + 1 } }, ErrorCode.InvalidRequest },
+        { "no processor", Spec() with { Settings = Settings with { Cpus = 0 } }, ErrorCode.InvalidRequest },
+        { "processors", Spec() with { Settings = Settings with { Cpus = 256 } }, ErrorCode.InvalidRequest },
         { "nothing to boot", Spec() with { Disks = [] }, ErrorCode.InvalidRequest },
-        { "initrd without kernel", Spec() with { Initrd = "/src/i" }, ErrorCode.InvalidRequest },
-        { "missing kernel", Spec() with { Kernel = "/src/k" }, ErrorCode.NotFound },
-        { "missing folder of the serial file", Spec() with { Serial = "/nowhere/s" }, ErrorCode.NotFound },
+        { "initrd without kernel", Spec() with { Settings = Settings with { Initrd = "/src/i" } }, ErrorCode.InvalidRequest },
+        { "missing kernel", Spec() with { Settings = Settings with { Kernel = "/src/k" } }, ErrorCode.NotFound },
+        { "missing folder of the serial file", Spec() with { Settings = Settings with { Serial = "/nowhere/s" } }, ErrorCode.NotFound },
         { "relative path", Spec(new DiskSpec("a.vhdx", Mebibyte)), ErrorCode.InvalidRequest },
         { "denied path", Spec(new DiskSpec("/denied/a.vhdx", Mebibyte)), ErrorCode.AccessDenied },
         { "odd size", Spec(new DiskSpec("/src/a.vhdx", Mebibyte + 1)), ErrorCode.InvalidRequest },
@@ -47,7 +49,7 @@ public sealed class VirtualMachineTests
         await host.AddVmAsync("used", running: false);
         host.Folders.AddFile("/src/there.vhdx");
         var files = host.Folders.Files;
-        var e = await Assert.ThrowsAsync<GodwitException>(() => host.Operations.CreateAsync(spec, Token));
+        var e = await Assert.ThrowsAsync<GodwitException>(() => host.Life.CreateAsync(spec, Token));
         Assert.True(code == e.Problem.Code, $"{why}: {e.Problem}");
         Assert.Equal(files, host.Folders.Files);
         Assert.Single(await host.Operations.ListAsync(Token));
@@ -59,7 +61,7 @@ public sealed class VirtualMachineTests
         await using var host = new FakeHost();
         host.Images.Broken = "/src/b.vhdx";
         var spec = Spec(new DiskSpec("/src/a.vhdx", Mebibyte), new DiskSpec("/src/b.vhdx", Mebibyte));
-        var e = await Assert.ThrowsAsync<GodwitException>(() => host.Operations.CreateAsync(spec, Token));
+        var e = await Assert.ThrowsAsync<GodwitException>(() => host.Life.CreateAsync(spec, Token));
         Assert.Equal(ErrorCode.NoSpace, e.Problem.Code);
         Assert.Empty(host.Folders.Files);
         Assert.Empty(await host.Operations.ListAsync(Token));
@@ -141,10 +143,10 @@ public sealed class VirtualMachineTests
     {
         await using var host = new FakeHost();
         var vm = await host.AddVmAsync();
-        var e = await Assert.ThrowsAsync<GodwitException>(() => host.Operations.RemoveAsync("vm", delete, false, Token));
+        var e = await Assert.ThrowsAsync<GodwitException>(() => host.Life.RemoveAsync("vm", delete, false, Token));
         Assert.Equal(ErrorCode.WrongState, e.Problem.Code);
         await host.Operations.StopAsync("vm", new StopRequest(true), Token);
-        await host.Operations.RemoveAsync("vm", delete, false, Token);
+        await host.Life.RemoveAsync("vm", delete, false, Token);
         Assert.Equal(!delete, host.Folders.FileExists("/src/vm0.vhdx"));
         Assert.Null(await host.Parts.Ownership.ReadAsync(vm.Id, Token));
         Assert.Contains("forget", host.Runtime.Trace);
@@ -157,7 +159,7 @@ public sealed class VirtualMachineTests
     {
         await using var host = new FakeHost();
         var vm = await host.AddVmAsync();
-        await host.Operations.RemoveAsync("vm", false, true, Token);
+        await host.Life.RemoveAsync("vm", false, true, Token);
         Assert.Contains("turn off", host.Runtime.Trace);
         Assert.False(host.Workers.Find(vm.Id)!.Running);
         Assert.Empty(await host.Operations.ListAsync(Token));
@@ -197,5 +199,5 @@ public sealed class VirtualMachineTests
     }
 
     private static VirtualMachineSpec Spec(params DiskSpec[] disks) =>
-        new("new", 64 * Mebibyte, 1, disks.Length > 0 ? disks : [new DiskSpec("/src/new.vhdx", Mebibyte)]);
+        new("new", Settings, disks.Length > 0 ? disks : [new DiskSpec("/src/new.vhdx", Mebibyte)]);
 }

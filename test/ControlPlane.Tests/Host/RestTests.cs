@@ -11,7 +11,7 @@ namespace Godwit.ControlPlane.Tests.Host;
 /// <summary>Every endpoint and every way it refuses, over HTTP on a unix socket.</summary>
 public sealed class RestTests
 {
-    private const string Spec = """{"name":"web 1","memory":67108864,"cpus":1,"disks":[{"path":"/src/a.vhdx","size":1048576}]}""";
+    private const string Spec = """{"name":"web 1","settings":{"memory":67108864},"disks":[{"path":"/src/a.vhdx","size":1048576}]}""";
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
@@ -36,7 +36,38 @@ public sealed class RestTests
         Assert.Contains("turn off", host.Fakes.Runtime.Trace);
         (status, _) = await host.SendAsync(HttpMethod.Delete, "/v1/vms/web%201?deleteDisks=true");
         Assert.Equal(204, status);
-        Assert.Empty(host.Fakes.Folders.Files);
+        Assert.Empty(host.Fakes.Folders.Images);
+    }
+
+    [Fact(Timeout = 30_000)]
+    public async Task A_VM_is_set_renamed_paused_saved_and_its_saved_state_discarded()
+    {
+        await using var host = await RestHost.StartAsync();
+        await host.PostAsync("/v1/vms", Spec);
+        var (status, vm) = await host.SendAsync(HttpMethod.Patch, "/v1/vms/web%201/settings", """{"cpus":3,"notes":"n","automaticStartAction":"Start"}""");
+        Assert.Equal((200, 3), (status, vm.GetProperty("settings").GetProperty("cpus").GetInt32()));
+        (status, vm) = await host.SendAsync(HttpMethod.Patch, "/v1/vms/web%201/settings", """{"notes":""}""");
+        Assert.Equal((200, false, 3), (status, vm.GetProperty("settings").TryGetProperty("notes", out _), vm.GetProperty("settings").GetProperty("cpus").GetInt32()));
+        await host.RefusesAsync(HttpMethod.Patch, "/v1/vms/web%201/settings", """{"cpus":0}""", 400, ErrorCode.InvalidRequest);
+        await host.RefusesAsync(HttpMethod.Patch, "/v1/vms/web%201/settings", """{"cpu":1}""", 400, ErrorCode.InvalidRequest);
+        await host.RefusesAsync(HttpMethod.Patch, "/v1/vms/web%201/settings", """{"automaticStartAction":"Often"}""", 400, ErrorCode.InvalidRequest);
+        await host.RefusesAsync(HttpMethod.Post, "/v1/vms/web%201/rename", """{"name":"a/b"}""", 400, ErrorCode.InvalidRequest);
+        await host.RefusesAsync(HttpMethod.Post, "/v1/vms/web%201/pause", null, 409, ErrorCode.WrongState);
+        Assert.Equal("www", (await host.PostAsync("/v1/vms/web%201/rename", """{"name":"www"}""")).Body.GetProperty("name").GetString());
+        await host.PostAsync("/v1/vms/www/start");
+        await host.RefusesAsync(HttpMethod.Patch, "/v1/vms/www/settings", """{"memory":134217728}""", 409, ErrorCode.WrongState);
+        Assert.Equal("Paused", (await host.PostAsync("/v1/vms/www/pause")).Body.GetProperty("state").GetString());
+        Assert.Equal("Running", (await host.PostAsync("/v1/vms/www/resume")).Body.GetProperty("state").GetString());
+        Assert.Equal("Running", (await host.PostAsync("/v1/vms/www/reset")).Body.GetProperty("state").GetString());
+        (status, var job) = await host.PostAsync("/v1/vms/www/save");
+        Assert.Equal((202, "save"), (status, job.GetProperty("kind").GetString()));
+        while ((await host.GetAsync($"/v1/jobs/{job.GetProperty("id").GetString()}")).Body.GetProperty("state").GetString() != "Succeeded")
+            await Task.Delay(20, Token);
+        vm = (await host.GetAsync("/v1/vms/www")).Body;
+        Assert.Equal("Saved", vm.GetProperty("state").GetString());
+        Assert.EndsWith(".state", vm.GetProperty("savedState").GetProperty("file").GetString(), StringComparison.Ordinal);
+        Assert.Equal("Off", (await host.SendAsync(HttpMethod.Delete, "/v1/vms/www/saved-state")).Body.GetProperty("state").GetString());
+        await host.RefusesAsync(HttpMethod.Delete, "/v1/vms/www/saved-state", null, 409, ErrorCode.WrongState);
     }
 
     [Fact(Timeout = 30_000)]
@@ -143,7 +174,7 @@ public sealed class RestTests
         Assert.Equal(seen.Count - 1, seen.FindIndex(one => one.HasEnded));
         (status, job) = await host.GetAsync($"/v1/jobs/{id}");
         Assert.Equal((200, 100), (status, job.GetProperty("progress").GetProperty("percent").GetDouble()));
-        Assert.Equal(1, (await host.GetAsync("/v1/jobs")).Body.GetArrayLength());
+        Assert.Equal(["create", "move-storage"], (await host.GetAsync("/v1/jobs")).Body.EnumerateArray().Select(each => each.GetProperty("kind").GetString()));
         await host.RefusesAsync(HttpMethod.Post, $"/v1/jobs/{id}/cancel", null, 409, ErrorCode.WrongState);
         Assert.Single(await ReadEventsAsync(host, id));
     }
@@ -159,7 +190,7 @@ public sealed class RestTests
         var (status, _) = await host.PostAsync($"/v1/jobs/{id}/cancel");
         Assert.Equal(200, status);
         Assert.Equal(JobState.Cancelled, (await ReadEventsAsync(host, id))[^1].State);
-        Assert.Equal(["/src/a.vhdx"], host.Fakes.Folders.Files);
+        Assert.Equal(["/src/a.vhdx"], host.Fakes.Folders.Images);
     }
 
     [Theory(Timeout = 30_000)]
@@ -179,11 +210,11 @@ public sealed class RestTests
     [InlineData("POST", "/v1/vms", "{", 400, ErrorCode.InvalidRequest)]
     [InlineData("POST", "/v1/vms", "[]", 400, ErrorCode.InvalidRequest)]
     [InlineData("POST", "/v1/vms", "{}", 400, ErrorCode.InvalidRequest)]
-    [InlineData("POST", "/v1/vms", """{"name":"a","memory":"much"}""", 400, ErrorCode.InvalidRequest)]
-    [InlineData("POST", "/v1/vms", """{"name":"a","memory":67108864,"cpus":1,"disks":[null]}""", 400, ErrorCode.InvalidRequest)]
-    [InlineData("POST", "/v1/vms", """{"name":"a","memory":67108864,"cpus":1,"disks":[{"path":"/src/b","size":1048576,"format":"Qcow"}]}""", 400, ErrorCode.InvalidRequest)]
-    [InlineData("POST", "/v1/vms", """{"name":"a","memory":67108864,"cpus":1,"disks":[{"path":"/denied/b","size":1048576}]}""", 403, ErrorCode.AccessDenied)]
-    [InlineData("POST", "/v1/vms", """{"name":"vm","memory":67108864,"cpus":1,"disks":[{"path":"/src/b","size":1048576}]}""", 409, ErrorCode.AlreadyExists)]
+    [InlineData("POST", "/v1/vms", """{"name":"a","settings":{"memory":"much"}}""", 400, ErrorCode.InvalidRequest)]
+    [InlineData("POST", "/v1/vms", """{"name":"a","settings":{"memory":67108864},"disks":[null]}""", 400, ErrorCode.InvalidRequest)]
+    [InlineData("POST", "/v1/vms", """{"name":"a","settings":{"memory":67108864},"disks":[{"path":"/src/b","size":1048576,"format":"Qcow"}]}""", 400, ErrorCode.InvalidRequest)]
+    [InlineData("POST", "/v1/vms", """{"name":"a","settings":{"memory":67108864},"disks":[{"path":"/denied/b","size":1048576}]}""", 403, ErrorCode.AccessDenied)]
+    [InlineData("POST", "/v1/vms", """{"name":"vm","settings":{"memory":67108864},"disks":[{"path":"/src/b","size":1048576}]}""", 409, ErrorCode.AlreadyExists)]
     [InlineData("POST", "/v1/vms/vm/start", null, 409, ErrorCode.WrongState)]
     [InlineData("POST", "/v1/vms/vm/stop", """{"timeoutSeconds":-1}""", 400, ErrorCode.InvalidRequest)]
     [InlineData("DELETE", "/v1/vms/vm", null, 409, ErrorCode.WrongState)]
@@ -244,9 +275,12 @@ public sealed class RestTests
             .SelectMany(path => path.Value.EnumerateObject().Select(method => $"{method.Name.ToUpperInvariant()} {path.Name}"));
         Assert.Equal(
             [
-                "DELETE /v1/vms/{name}", "DELETE /v1/vms/{name}/disks/{disk}/points/{point}", "GET /metrics", "GET /v1/host", "GET /v1/jobs", "GET /v1/jobs/{id}", "GET /v1/jobs/{id}/events",
-                "GET /v1/statistics", "GET /v1/vms", "GET /v1/vms/{name}", "GET /v1/vms/{name}/disks/{disk}/points", "POST /v1/jobs/{id}/cancel",
-                "POST /v1/vms", "POST /v1/vms/{name}/disks/{disk}/points", "POST /v1/vms/{name}/restart-worker", "POST /v1/vms/{name}/start", "POST /v1/vms/{name}/stop",
+                "DELETE /v1/vms/{name}", "DELETE /v1/vms/{name}/disks/{disk}/points/{point}", "DELETE /v1/vms/{name}/saved-state", "GET /metrics", "GET /v1/host", "GET /v1/jobs", "GET /v1/jobs/{id}", "GET /v1/jobs/{id}/events",
+                "GET /v1/statistics", "GET /v1/vms", "GET /v1/vms/{name}", "GET /v1/vms/{name}/disks/{disk}/points",
+                "PATCH /v1/vms/{name}/settings", "POST /v1/host/stop-vms", "POST /v1/jobs/{id}/cancel",
+                "POST /v1/vms", "POST /v1/vms/{name}/disks/{disk}/points", "POST /v1/vms/{name}/pause", "POST /v1/vms/{name}/rename",
+                "POST /v1/vms/{name}/reset", "POST /v1/vms/{name}/restart-worker", "POST /v1/vms/{name}/resume", "POST /v1/vms/{name}/save",
+                "POST /v1/vms/{name}/start", "POST /v1/vms/{name}/stop",
                 "POST /v1/vms/{name}/storage-moves", "PUT /v1/vms/{name}/disks/{disk}/limits",
             ],
             operations.Order(StringComparer.Ordinal));

@@ -1,0 +1,28 @@
+using Godwit.ControlPlane.Jobs;
+
+namespace Godwit.ControlPlane.VirtualMachines.Removing;
+
+/// <summary>Removes what was kept for the VM, and its disks when that was asked for.</summary>
+internal sealed class RemoveFilesStep(VirtualMachineParts parts, RemoveOrder order) : IJobStep
+{
+    public string Name => "Remove its files";
+
+    public string Phase => "Finish";
+
+    public async Task RunAsync(JobContext context, CancellationToken cancellationToken)
+    {
+        var vm = order.Vm;
+        await parts.Runtime.ForgetAsync(vm.Id, cancellationToken).ConfigureAwait(false);
+        if (vm.Saved is { } saved)
+        {
+            parts.Folders.DeleteFile(saved.File);
+        }
+        parts.Folders.RemoveEmpty(Path.GetDirectoryName(vm.ConfigurationFile)!, vm.Path);
+        foreach (var disk in vm.Disks.Where(_ => order.DeleteDisks))
+        {
+            parts.Folders.DeleteFile(parts.Folders.Resolve(disk.Path));
+        }
+    }
+
+    public Task UndoAsync(JobContext context, CancellationToken cancellationToken) => Task.CompletedTask;
+}
