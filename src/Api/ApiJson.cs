@@ -24,6 +24,8 @@ namespace Godwit.Api;
 [JsonSerializable(typeof(VirtualMachineSpec))]
 [JsonSerializable(typeof(SettingsChange))]
 [JsonSerializable(typeof(RenameRequest))]
+[JsonSerializable(typeof(RescanRequest))]
+[JsonSerializable(typeof(IReadOnlyList<RescanFinding>))]
 [JsonSerializable(typeof(StopRequest))]
 [JsonSerializable(typeof(IReadOnlyList<StoppedVirtualMachine>))]
 [JsonSerializable(typeof(StorageMoveRequest))]

@@ -139,6 +139,13 @@ public sealed partial class GodwitClient : IDisposable
     public Task<IReadOnlyList<StoppedVirtualMachine>> StopAllVirtualMachinesAsync(CancellationToken cancellationToken) =>
         SendAsync(HttpMethod.Post, "v1/host/stop-vms", null, ApiJson.Default.IReadOnlyListStoppedVirtualMachine, VerySlow, cancellationToken);
 
+    /// <summary>Finds configuration files of VMs and takes them in.</summary>
+    /// <param name="request">Where to look; every path absolute.</param>
+    /// <param name="cancellationToken">Gives up waiting.</param>
+    public Task<IReadOnlyList<RescanFinding>> RescanAsync(RescanRequest request, CancellationToken cancellationToken) => SendAsync(
+        HttpMethod.Post, "v1/host/rescan", ToJson(request, ApiJson.Default.RescanRequest), ApiJson.Default.IReadOnlyListRescanFinding, Slow,
+        cancellationToken);
+
     /// <summary>Closes the connections.</summary>
     public void Dispose() => _http.Dispose();
 

@@ -136,6 +136,7 @@ internal static class HostApplication
                 parts, provider.GetRequiredService<JobRunner>(), provider.GetRequiredService<SavedStates>(), time, (vm, text) => log.LogWarning("VM {Name} {Text}", vm.Name, text));
         });
         services.AddSingleton<AutomaticStop>();
+        services.AddSingleton<Rescan>();
         services.AddSingleton(provider =>
         {
             var log = provider.GetRequiredService<ILogger<AutomaticStart>>();

@@ -14,7 +14,7 @@ internal static class HostCommands
         var show = new Verb("show", "Shows what the host is and does", "godwit host show");
         show.AddJson("Write the host as JSON");
         show.Does(shell, global, ShowAsync);
-        return new Command("host", "The computer godwitd runs on") { show, HostStopVms.Create(shell, global) };
+        return new Command("host", "The computer godwitd runs on") { show, HostRescan.Create(shell, global), HostStopVms.Create(shell, global) };
     }
 
     private static async Task<int> ShowAsync(Session session, CancellationToken cancellationToken)

@@ -13,6 +13,7 @@ namespace Godwit.ControlPlane.VirtualMachines;
 public sealed class VirtualMachineStore(Database database, IFolders folders)
 {
     private readonly ConfigurationFiles _files = new(folders);
+    private readonly RecordCheck _check = new(folders);
     private readonly Lock _changing = new();
 
     /// <summary>All VMs by name.</summary>
@@ -148,7 +149,9 @@ public sealed class VirtualMachineStore(Database database, IFolders folders)
             var file = _files.Read(vm.ConfigurationFile);
             if (file is not null && file.Id == id && file.Revision > vm.Revision)
             {
-                Replace(file with { Path = vm.Path });
+                var found = file with { Path = vm.Path };
+                _check.Check(found);
+                Replace(found);
                 return $"has a newer configuration in '{vm.ConfigurationFile}'; it is used";
             }
             if (file is null || file.Id != id || file.Revision < vm.Revision)

@@ -12,6 +12,8 @@ internal static class HostEndpoints
     public static void Map(IEndpointRouteBuilder routes)
     {
         routes.MapGet("/v1/host", ShowAsync).WithTags("Host").WithSummary("The host itself.");
+        routes.MapPost("/v1/host/rescan", (RescanRequest request, Rescan rescan, CancellationToken token) => rescan.RunAsync(request, token))
+            .WithTags("Host").WithSummary("Finds configuration files of VMs and takes them in; with dryRun only says what would be done.");
         routes.MapPost("/v1/host/stop-vms", (AutomaticStop stop, CancellationToken token) => stop.StopAllAsync(token))
             .WithTags("Host").WithSummary("Stops all VMs because the host goes down, each as its settings say; answers when none runs.");
     }

@@ -112,7 +112,7 @@ internal sealed partial class QemuRuntime
     private static async Task<bool> HasGivenAwayAsync(QemuProcess qemu, CancellationToken cancellationToken) =>
         (await qemu.Monitor.QueryStatusAsync(cancellationToken)).Status == GivenAway;
 
-    private Task CommandAsync(VirtualMachineRecord vm, Func<QemuProcess, Task> command, CancellationToken cancellationToken) => CommandAsync(
+    private Task<int> CommandAsync(VirtualMachineRecord vm, Func<QemuProcess, Task> command, CancellationToken cancellationToken) => CommandAsync(
         vm,
         async qemu =>
         {

@@ -63,6 +63,8 @@ internal sealed class FakeHost : IAsyncDisposable
 
     public AutomaticStart Starts { get; private set; } = null!;
 
+    public Rescan Rescan { get; private set; } = null!;
+
     public AutomaticStop Stops { get; private set; } = null!;
 
     /// <summary>Tells one start of the computer from another.</summary>
@@ -88,6 +90,7 @@ internal sealed class FakeHost : IAsyncDisposable
         Changes = new VirtualMachineChanges(Parts, Jobs);
         Saved = new SavedStates(Parts, Jobs);
         Starts = new AutomaticStart(Parts, Operations, Database, Time, (vm, text) => Told.Add($"{vm.Name} {text}"));
+        Rescan = new Rescan(Parts);
         Stops = new AutomaticStop(Parts, Operations, Saved, Jobs);
         Reconciler = new Reconciler(Parts, Jobs, Saved, Time, (vm, text) => Told.Add($"{vm.Name} {text}"));
     }

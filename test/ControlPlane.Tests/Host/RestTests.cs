@@ -277,7 +277,7 @@ public sealed class RestTests
             [
                 "DELETE /v1/vms/{name}", "DELETE /v1/vms/{name}/disks/{disk}/points/{point}", "DELETE /v1/vms/{name}/saved-state", "GET /metrics", "GET /v1/host", "GET /v1/jobs", "GET /v1/jobs/{id}", "GET /v1/jobs/{id}/events",
                 "GET /v1/statistics", "GET /v1/vms", "GET /v1/vms/{name}", "GET /v1/vms/{name}/disks/{disk}/points",
-                "PATCH /v1/vms/{name}/settings", "POST /v1/host/stop-vms", "POST /v1/jobs/{id}/cancel",
+                "PATCH /v1/vms/{name}/settings", "POST /v1/host/rescan", "POST /v1/host/stop-vms", "POST /v1/jobs/{id}/cancel",
                 "POST /v1/vms", "POST /v1/vms/{name}/disks/{disk}/points", "POST /v1/vms/{name}/pause", "POST /v1/vms/{name}/rename",
                 "POST /v1/vms/{name}/reset", "POST /v1/vms/{name}/restart-worker", "POST /v1/vms/{name}/resume", "POST /v1/vms/{name}/save",
                 "POST /v1/vms/{name}/start", "POST /v1/vms/{name}/stop",
