@@ -39,5 +39,7 @@ public sealed record VirtualMachineRecord(
 /// <param name="Saved">When it was saved.</param>
 /// <param name="WasRunning">Its processors ran: they run again when it is restored.</param>
 /// <param name="Model">What it fits.</param>
+/// <param name="Memory">Guest memory in bytes: QEMU loads another size without a word.</param>
+/// <param name="Cpus">Virtual processors.</param>
 /// <param name="Used">The VM goes on from it, or it was discarded: never to be loaded again, and its file is to go.</param>
-public sealed record SavedStateRecord(string File, DateTimeOffset Saved, bool WasRunning, MachineModel Model, bool Used = false);
+public sealed record SavedStateRecord(string File, DateTimeOffset Saved, bool WasRunning, MachineModel Model, long Memory, int Cpus, bool Used = false);

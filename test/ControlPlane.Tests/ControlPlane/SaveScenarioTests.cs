@@ -177,6 +177,18 @@ public sealed class SaveScenarioTests
     }
 
     [Fact(Timeout = 30_000)]
+    public async Task A_state_of_other_memory_than_the_record_says_is_not_loaded()
+    {
+        await using var host = new FakeHost();
+        await SaveAsync(host, true);
+        var id = host.Parts.Vms.Get("vm").Id;
+        // As if somebody had edited the file.
+        host.Parts.Vms.Change(id, vm => vm with { Settings = vm.Settings with { Memory = 128 << 20 } });
+        await RefusedAsync(ErrorCode.WrongState, () => host.Operations.StartAsync("vm", Token));
+        await AssertSavedAsync(host, true);
+    }
+
+    [Fact(Timeout = 30_000)]
     public async Task A_state_whose_file_is_gone_is_told()
     {
         await using var host = new FakeHost();

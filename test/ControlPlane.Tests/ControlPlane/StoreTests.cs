@@ -27,7 +27,7 @@ public sealed class StoreTests : IDisposable
             Guid.NewGuid(), "Web 1", new VirtualMachineSettings { Kernel = "/boot/vmlinuz", Append = "console=ttyS0 \"quoted\"", Cpus = 2 },
             [new Disk("disk0", "/d/ü, x.vhdx", DiskFormat.VhdxFixed, 1 << 30)], "/vms/Web 1")
         {
-            Saved = new SavedStateRecord("/vms/s", DateTimeOffset.UnixEpoch, true, new MachineModel("pc", "max", "tcg")),
+            Saved = new SavedStateRecord("/vms/s", DateTimeOffset.UnixEpoch, true, new MachineModel("pc", "max", "tcg"), 1 << 30, 2),
         };
         string identity;
         using (var database = Database.Open(File))

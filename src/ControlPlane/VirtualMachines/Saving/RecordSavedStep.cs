@@ -14,7 +14,9 @@ internal sealed class RecordSavedStep(Saving saving) : ICommitStep
         var model = new MachineModel(
             context.GetFact(WriteMemoryStep.MachineFact)!, context.GetFact(WriteMemoryStep.CpuFact)!,
             context.GetFact(WriteMemoryStep.AcceleratorFact)!);
-        var saved = new SavedStateRecord(saving.FileOf(context.JobId), context.Time.GetUtcNow(), Saving.WasRunning(context), model);
+        var settings = saving.Vm.Settings;
+        var saved = new SavedStateRecord(
+            saving.FileOf(context.JobId), context.Time.GetUtcNow(), Saving.WasRunning(context), model, settings.Memory, settings.Cpus);
         saving.Parts.Vms.Change(saving.Vm.Id, vm => vm with { Saved = saved, Powered = false });
         return Task.CompletedTask;
     }

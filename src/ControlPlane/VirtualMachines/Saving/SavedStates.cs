@@ -54,6 +54,13 @@ public sealed class SavedStates(VirtualMachineParts parts, JobRunner jobs)
                 ErrorCode.NotFound, $"The saved state '{saved.File}' of VM '{vm.Name}' is not there.",
                 "Bring it back, or let the VM boot anew: 'godwit vm discard-saved-state'.");
         }
+        if (saved.Memory != vm.Settings.Memory || saved.Cpus != vm.Settings.Cpus)
+        {
+            throw new GodwitException(
+                ErrorCode.WrongState,
+                $"VM '{vm.Name}' was saved with {saved.Memory >> 20} MiB and {saved.Cpus} processors; its settings say {vm.Settings.Memory >> 20} MiB and {vm.Settings.Cpus}.",
+                $"Put the settings in '{vm.ConfigurationFile}' right, or let the VM boot anew: 'godwit vm discard-saved-state'.");
+        }
         await parts.Runtime.RestoreAsync(vm, saved, cancellationToken).ConfigureAwait(false);
         try
         {
