@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Godwit.Api.Access;
 using Godwit.Api.Disks;
 using Godwit.Api.Hosts;
 using Godwit.Api.Jobs;
@@ -28,6 +29,11 @@ namespace Godwit.Api;
 [JsonSerializable(typeof(Job))]
 [JsonSerializable(typeof(IReadOnlyList<Job>))]
 [JsonSerializable(typeof(HostStatus))]
+[JsonSerializable(typeof(IReadOnlyList<AccessToken>))]
+[JsonSerializable(typeof(AccessTokenSpec))]
+[JsonSerializable(typeof(NewAccessToken))]
+[JsonSerializable(typeof(AuditPage))]
+[JsonSerializable(typeof(IReadOnlyList<AuditEntry>))]
 [JsonSerializable(typeof(ImageReport))]
 [JsonSerializable(typeof(WorkerRequest))]
 [JsonSerializable(typeof(WorkerReply))]

@@ -139,9 +139,11 @@ public sealed partial class GodwitClient
 
         return status switch
         {
-            HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden => new Problem(
-                ErrorCode.AccessDenied, $"godwitd at {Address} wants a valid token",
-                "set GODWIT_TOKEN_FILE to the file \"token\" in godwitd's state folder"),
+            HttpStatusCode.Unauthorized => new Problem(
+                ErrorCode.Unauthenticated, $"godwitd at {Address} wants a valid token",
+                "set GODWIT_TOKEN_FILE to a file with a token that godwit token create has made"),
+            HttpStatusCode.Forbidden => new Problem(
+                ErrorCode.Forbidden, $"godwitd at {Address} does not allow this", "ask an administrator for a token of a higher role"),
             HttpStatusCode.NotFound => new Problem(
                 ErrorCode.NotFound, $"godwitd at {Address} does not know that",
                 "check the name, and that both programs are of the same version"),

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.Reflection;
+using Godwit.Cli.Access;
 using Godwit.Cli.Completion;
 using Godwit.Cli.Disks;
 using Godwit.Cli.Hosts;
@@ -28,6 +29,7 @@ internal static class CommandTree
             DiskCommands.Create(shell, global),
             JobCommands.Create(shell, global),
             HostCommands.Create(shell, global),
+            TokenCommands.Create(shell, global),
             CompletionCommand.Create(shell, global),
         };
         // The built-in help also answers to "/h" and "/?", which are paths here.

@@ -1,9 +1,11 @@
 using System.Text.Json.Serialization;
 using Godwit.Api;
+using Godwit.ControlPlane.Access;
 using Godwit.ControlPlane.Jobs;
 using Godwit.ControlPlane.Migrations;
 using Godwit.ControlPlane.Store;
 using Godwit.ControlPlane.VirtualMachines;
+using Godwit.Host.Access;
 using Godwit.Host.Endpoints;
 using Godwit.Host.Http;
 using Godwit.Host.VirtualMachines;
@@ -42,19 +44,19 @@ internal static class HostApplication
         });
         AddParts(builder.Services, options, database, parts, accelerators, time);
         var app = builder.Build();
+        var trail = app.Services.GetRequiredService<AuditTrail>();
+        app.Use(next => context => trail.InvokeAsync(context, next));
         app.UseMiddleware<ProblemAnswers>();
-        if (options.Listen is not null)
-        {
-            var token = BearerToken.ReadOrCreate(folders.Token);
-            app.Use(next => context => token.CheckAsync(context, next));
-        }
+        app.UseMiddleware<CallerIdentification>();
         app.UseRouting();
+        app.UseMiddleware<AccessGate>();
         app.MapOpenApi();
         VirtualMachineEndpoints.Map(app);
         PointEndpoints.Map(app);
         JobEndpoints.Map(app);
         HostEndpoints.Map(app);
         StatisticsEndpoints.Map(app);
+        AccessEndpoints.Map(app);
         // A socket file of a killed daemon is in the way; the state folder's lock says that nobody uses it.
         File.Delete(folders.Socket);
         app.Lifetime.ApplicationStarted.Register(
@@ -70,7 +72,7 @@ internal static class HostApplication
         kestrel.ListenUnixSocket(folders.Socket, listen =>
         {
             listen.Protocols = HttpProtocols.Http1;
-            BearerToken.MarkUnixSocket(listen);
+            LocalCallers.Identify(listen);
         });
         if (options.Listen is { } address)
         {
@@ -108,6 +110,9 @@ internal static class HostApplication
         services.AddSingleton(time);
         services.AddSingleton(parts);
         services.AddSingleton(accelerators);
+        services.AddSingleton(new TokenStore(database, time));
+        services.AddSingleton(new AuditLog(database));
+        services.AddSingleton<AuditTrail>();
         services.AddSingleton<IJobObserver, JobLog>();
         services.AddSingleton<IJobKind>(new StorageMoveKind(parts, options.StorageMoves));
         services.AddSingleton(provider => new JobRunner(

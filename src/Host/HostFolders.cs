@@ -15,8 +15,6 @@ internal sealed class HostFolders(string state, string run)
 
     public string LockFile => Path.Combine(state, "godwitd.lock");
 
-    public string Token => Path.Combine(state, "token");
-
     public string Accelerator => Path.Combine(state, "accelerator.json");
 
     public string Socket => Path.Combine(run, "godwitd.sock");

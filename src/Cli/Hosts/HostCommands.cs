@@ -8,13 +8,13 @@ namespace Godwit.Cli.Hosts;
 /// <summary>The commands of the noun "host".</summary>
 internal static class HostCommands
 {
-    /// <summary>Makes the noun with its verb.</summary>
+    /// <summary>Makes the noun with its verbs.</summary>
     public static Command Create(Shell shell, GlobalOptions global)
     {
         var show = new Verb("show", "Shows what the host is and does", "godwit host show");
         show.AddJson("Write the host as JSON");
         show.Does(shell, global, ShowAsync);
-        return new Command("host", "The computer godwitd runs on") { show };
+        return new Command("host", "The computer godwitd runs on") { show, HostAudit.Create(shell, global) };
     }
 
     private static async Task<int> ShowAsync(Session session, CancellationToken cancellationToken)

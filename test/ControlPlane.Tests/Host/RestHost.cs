@@ -3,6 +3,8 @@ using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using Godwit.Api;
+using Godwit.Api.Access;
+using Godwit.ControlPlane.Access;
 using Godwit.ControlPlane.Jobs;
 using Godwit.ControlPlane.Tests.ControlPlane;
 using Godwit.Host;
@@ -60,7 +62,25 @@ internal sealed class RestHost : IAsyncDisposable
         BaseAddress = new Uri("http://godwit"),
     };
 
-    public async Task<(int Status, JsonElement Body)> SendAsync(HttpMethod method, string path, string? body = null)
+    /// <summary>A client over the network; with a token, or as nobody.</summary>
+    public HttpClient ConnectRemote(string? secret = null)
+    {
+        var client = new HttpClient { BaseAddress = RemoteAddress };
+        if (secret is not null)
+            client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", secret);
+        return client;
+    }
+
+    public Uri RemoteAddress => new(App.Urls.Single(url => url.Contains("127.0.0.1", StringComparison.Ordinal)));
+
+    /// <summary>A new token's secret.</summary>
+    public string NewToken(string name, Role role, long? lifetimeSeconds = null) =>
+        App.Services.GetRequiredService<TokenStore>().Create(new AccessTokenSpec(name, role, lifetimeSeconds)).Secret;
+
+    public Task<(int Status, JsonElement Body)> SendAsync(HttpMethod method, string path, string? body = null) =>
+        SendAsync(Client, method, path, body);
+
+    public static async Task<(int Status, JsonElement Body)> SendAsync(HttpClient client, HttpMethod method, string path, string? body = null)
     {
         var token = TestContext.Current.CancellationToken;
         using var request = new HttpRequestMessage(method, path);
@@ -68,7 +88,7 @@ internal sealed class RestHost : IAsyncDisposable
         request.Headers.ExpectContinue = body?.Length > 100_000;
         if (body is not null)
             request.Content = new StringContent(body, Encoding.UTF8, new MediaTypeHeaderValue("application/json"));
-        using var response = await Client.SendAsync(request, token);
+        using var response = await client.SendAsync(request, token);
         var text = await response.Content.ReadAsStringAsync(token);
         if ((int)response.StatusCode >= 400)
             Assert.Equal("application/problem+json", response.Content.Headers.ContentType?.MediaType);
