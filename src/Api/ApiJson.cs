@@ -33,6 +33,8 @@ namespace Godwit.Api;
 [JsonSerializable(typeof(AccessTokenSpec))]
 [JsonSerializable(typeof(NewAccessToken))]
 [JsonSerializable(typeof(AuditPage))]
+[JsonSerializable(typeof(CertificateStatus))]
+[JsonSerializable(typeof(CertificateSpec))]
 [JsonSerializable(typeof(IReadOnlyList<AuditEntry>))]
 [JsonSerializable(typeof(ImageReport))]
 [JsonSerializable(typeof(WorkerRequest))]

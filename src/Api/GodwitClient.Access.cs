@@ -1,5 +1,6 @@
 using System.Globalization;
 using Godwit.Api.Access;
+using Godwit.Api.Hosts;
 
 namespace Godwit.Api;
 
@@ -23,6 +24,23 @@ public sealed partial class GodwitClient
     /// <param name="cancellationToken">Gives up waiting.</param>
     public Task RemoveTokenAsync(string name, CancellationToken cancellationToken) =>
         SendForBytesAsync(HttpMethod.Delete, "v1/tokens/" + Uri.EscapeDataString(name), null, Quick, cancellationToken);
+
+    /// <summary>The certificate the host shows to others.</summary>
+    /// <param name="cancellationToken">Gives up waiting.</param>
+    public Task<CertificateStatus> GetCertificateAsync(CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Get, "v1/host/certificate", null, ApiJson.Default.CertificateStatus, Quick, cancellationToken);
+
+    /// <summary>Sets up a certificate authority and the host's own certificate.</summary>
+    /// <param name="spec">What it is to be for.</param>
+    /// <param name="cancellationToken">Gives up waiting.</param>
+    public Task<CertificateStatus> CreateAuthorityAsync(CertificateSpec spec, CancellationToken cancellationToken) => SendAsync(
+        HttpMethod.Post, "v1/host/authority", ToJson(spec, ApiJson.Default.CertificateSpec), ApiJson.Default.CertificateStatus, Quick, cancellationToken);
+
+    /// <summary>Makes a new key and certificate for the host.</summary>
+    /// <param name="spec">What it is to be for.</param>
+    /// <param name="cancellationToken">Gives up waiting.</param>
+    public Task<CertificateStatus> RenewCertificateAsync(CertificateSpec spec, CancellationToken cancellationToken) => SendAsync(
+        HttpMethod.Post, "v1/host/certificate", ToJson(spec, ApiJson.Default.CertificateSpec), ApiJson.Default.CertificateStatus, Quick, cancellationToken);
 
     /// <summary>A page of the audit log, newest first.</summary>
     /// <param name="limit">Entries wanted, 1 to 1000.</param>

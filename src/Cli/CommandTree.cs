@@ -24,6 +24,7 @@ internal static class CommandTree
         var root = new RootCommand("Moves virtual machines and their disks while they run")
         {
             global.Host,
+            global.Authority,
             global.Quiet,
             VmCommands.Create(shell, global),
             DiskCommands.Create(shell, global),

@@ -6,6 +6,7 @@ using Godwit.ControlPlane.Migrations;
 using Godwit.ControlPlane.Store;
 using Godwit.ControlPlane.VirtualMachines;
 using Godwit.Host.Access;
+using Godwit.Host.Certificates;
 using Godwit.Host.Endpoints;
 using Godwit.Host.Http;
 using Godwit.Host.VirtualMachines;
@@ -26,10 +27,17 @@ internal static class HostApplication
         IAcceleratorChoice accelerators,
         TimeProvider time)
     {
+        var certificates = new HostCertificates(folders, time);
+        if (options.Listen is not null && certificates.Current is null)
+        {
+            throw new GodwitException(
+                ErrorCode.WrongState, "--listen needs a certificate, and this host has none: nothing is ever served in clear.",
+                "Start godwitd without --listen, run 'godwit host init' (or 'godwit host join'), and start it with --listen again.");
+        }
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "godwitd" });
         builder.Host.UseSystemd();
         AddLogging(builder, options);
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => Configure(kestrel, options, folders));
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => Configure(kestrel, options, folders, certificates));
         // Requests in flight get a moment; jobs need none, they are journalled.
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(5));
         builder.Services.AddRoutingCore();
@@ -42,6 +50,7 @@ internal static class HostApplication
             // A misspelt "retainSource" must not silently delete the source.
             json.SerializerOptions.UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow;
         });
+        builder.Services.AddSingleton(certificates);
         AddParts(builder.Services, options, database, parts, accelerators, time);
         var app = builder.Build();
         var trail = app.Services.GetRequiredService<AuditTrail>();
@@ -57,6 +66,7 @@ internal static class HostApplication
         HostEndpoints.Map(app);
         StatisticsEndpoints.Map(app);
         AccessEndpoints.Map(app);
+        CertificateEndpoints.Map(app);
         // A socket file of a killed daemon is in the way; the state folder's lock says that nobody uses it.
         File.Delete(folders.Socket);
         app.Lifetime.ApplicationStarted.Register(
@@ -64,7 +74,7 @@ internal static class HostApplication
         return app;
     }
 
-    private static void Configure(KestrelServerOptions kestrel, DaemonOptions options, HostFolders folders)
+    private static void Configure(KestrelServerOptions kestrel, DaemonOptions options, HostFolders folders, HostCertificates certificates)
     {
         kestrel.AddServerHeader = false;
         kestrel.Limits.MaxRequestBodySize = MaximumBody;
@@ -76,7 +86,11 @@ internal static class HostApplication
         });
         if (options.Listen is { } address)
         {
-            kestrel.Listen(address, listen => listen.Protocols = HttpProtocols.Http1);
+            kestrel.Listen(address, listen =>
+            {
+                listen.Protocols = HttpProtocols.Http1;
+                SecureListener.Secure(listen, certificates);
+            });
         }
     }
 
@@ -130,5 +144,6 @@ internal static class HostApplication
                 parts, provider.GetRequiredService<JobRunner>(), (vm, text) => log.LogWarning("VM {Name} {Text}", vm.Name, text));
         });
         services.AddHostedService<ReconcileLoop>();
+        services.AddHostedService<CertificateRenewal>();
     }
 }

@@ -15,6 +15,12 @@ internal sealed class HostFolders(string state, string run)
 
     public string LockFile => Path.Combine(state, "godwitd.lock");
 
+    /// <summary>The authority this host has set up, with its key.</summary>
+    public string Authority => Path.Combine(state, "authority");
+
+    /// <summary>The host's own certificate and key.</summary>
+    public string Certificates => Path.Combine(state, "tls");
+
     public string Accelerator => Path.Combine(state, "accelerator.json");
 
     public string Socket => Path.Combine(run, "godwitd.sock");

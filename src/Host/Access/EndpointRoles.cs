@@ -35,6 +35,9 @@ internal static class EndpointRoles
         ["POST /v1/tokens"] = Administrator,
         ["DELETE /v1/tokens/{name}"] = Administrator,
         ["GET /v1/audit"] = Administrator,
+        ["GET /v1/host/certificate"] = Viewer,
+        ["POST /v1/host/certificate"] = Administrator,
+        ["POST /v1/host/authority"] = Administrator,
     };
 
     /// <summary>The lowest role that an endpoint takes; null when it is not in the table.</summary>

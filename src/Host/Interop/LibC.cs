@@ -33,6 +33,34 @@ internal static partial class LibC
         return Encoding.ASCII.GetString(bytes[..RandomAccess.Read(handle, bytes, 0)]);
     }
 
+    /// <summary>Makes what was done in a folder (files made, renamed) last over a power cut.</summary>
+    /// <exception cref="IOException">It cannot be told to.</exception>
+    public static void Sync(string folder)
+    {
+        var descriptor = Open(folder, CloseOnExec);
+        using var handle = new SafeFileHandle(descriptor, ownsHandle: true);
+        if (descriptor < 0 || SyncFile(descriptor) != 0)
+        {
+            throw new IOException($"'{folder}' cannot be synchronized: {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}");
+        }
+    }
+
+    /// <summary>Renames a file, folder or link, over a file, an empty folder or a link if there is one: in one step.</summary>
+    /// <exception cref="IOException">It cannot be renamed.</exception>
+    public static void Rename(string from, string to)
+    {
+        if (RenamePath(from, to) != 0)
+        {
+            throw new IOException($"'{from}' cannot be renamed to '{to}': {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}");
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
+    private static partial int SyncFile(int descriptor);
+
+    [LibraryImport("libc", EntryPoint = "rename", StringMarshalling = StringMarshalling.Utf8, SetLastError = true)]
+    private static partial int RenamePath(string from, string to);
+
     [LibraryImport("libc", EntryPoint = "open", StringMarshalling = StringMarshalling.Utf8, SetLastError = true)]
     private static partial int Open(string path, int flags);
 

@@ -34,7 +34,8 @@ public sealed class UsageTests
     [InlineData("host audit --last 0", "--last: at least 1", "godwit host audit")]
     [InlineData("job show 12", "\"12\" is not a job id: give it whole or its first four or more characters", "godwit job show")]
     [InlineData("job show ../x", "\"../x\" is not a job id: give it whole or its first four or more characters", "godwit job show")]
-    [InlineData("host show --host tcp:1", "\"tcp:1\" is not an address of godwitd: write unix:/path/to/godwitd.sock or http://127.0.0.1:PORT", "godwit host show")]
+    [InlineData("host show --host tcp:1", "\"tcp:1\" is not an address of godwitd: write unix:/path/to/godwitd.sock or https://HOST:PORT", "godwit host show")]
+    [InlineData("host show --host https://h:7080", "whom to trust to say that https://h:7080 is the right host is not known: name the host's authority (ca-cert.pem in the folder tls of godwitd's state folder) with --ca or GODWIT_CA", "godwit host show")]
     public async Task A_wrong_command_line_is_told_in_one_line_with_where_to_read_on(string line, string error, string command)
     {
         using var run = new CliRun();

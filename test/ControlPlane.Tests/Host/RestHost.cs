@@ -1,5 +1,7 @@
 using System.Net.Http.Headers;
+using System.Net.Security;
 using System.Net.Sockets;
+using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json;
 using Godwit.Api;
@@ -8,6 +10,7 @@ using Godwit.ControlPlane.Access;
 using Godwit.ControlPlane.Jobs;
 using Godwit.ControlPlane.Tests.ControlPlane;
 using Godwit.Host;
+using Godwit.Host.Certificates;
 using Godwit.Host.VirtualMachines;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
@@ -26,7 +29,9 @@ internal sealed class RestHost : IAsyncDisposable
         Options = new DaemonOptions { State = Path.Combine(_folder, "s"), Run = Path.Combine(_folder, "r"), Listen = listen };
         Folders = new HostFolders(Options.State, Options.Run);
         Folders.Prepare();
-        _app = HostApplication.Build(Options, Folders, Fakes.Database, Fakes.Parts, new FakeAccelerators(), TimeProvider.System);
+        if (listen is not null)
+            Authority = new HostCertificates(Folders, TimeProvider.System).Initialize(["127.0.0.1", "localhost"]).AuthorityFingerprint;
+        _app = HostApplication.Build(Options, Folders, Fakes.Database, Fakes.Parts, Accelerators, TimeProvider.System);
         Client = Connect();
     }
 
@@ -35,6 +40,8 @@ internal sealed class RestHost : IAsyncDisposable
     public DaemonOptions Options { get; }
 
     public HostFolders Folders { get; }
+
+    public IAcceleratorChoice Accelerators { get; } = new FakeAccelerators();
 
     public HttpClient Client { get; }
 
@@ -62,10 +69,19 @@ internal sealed class RestHost : IAsyncDisposable
         BaseAddress = new Uri("http://godwit"),
     };
 
+    /// <summary>Fingerprint of the host's authority; empty when it does not listen.</summary>
+    public string Authority { get; } = "";
+
     /// <summary>A client over the network; with a token, or as nobody.</summary>
-    public HttpClient ConnectRemote(string? secret = null)
+    /// <param name="secret">The token's.</param>
+    /// <param name="tls">How to connect, beyond the usual.</param>
+    public HttpClient ConnectRemote(string? secret = null, Action<SslClientAuthenticationOptions>? tls = null)
     {
-        var client = new HttpClient { BaseAddress = RemoteAddress };
+        var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
+        policy.CustomTrustStore.ImportFromPemFile(Path.Combine(Folders.Certificates, "ca-cert.pem"));
+        var handler = new SocketsHttpHandler { SslOptions = new SslClientAuthenticationOptions { CertificateChainPolicy = policy } };
+        tls?.Invoke(handler.SslOptions);
+        var client = new HttpClient(handler) { BaseAddress = RemoteAddress };
         if (secret is not null)
             client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", secret);
         return client;
