@@ -42,6 +42,18 @@ public sealed partial class GodwitClient
     public Task<CertificateStatus> RenewCertificateAsync(CertificateSpec spec, CancellationToken cancellationToken) => SendAsync(
         HttpMethod.Post, "v1/host/certificate", ToJson(spec, ApiJson.Default.CertificateSpec), ApiJson.Default.CertificateStatus, Quick, cancellationToken);
 
+    /// <summary>Makes a token that lets one host join.</summary>
+    /// <param name="spec">Which host.</param>
+    /// <param name="cancellationToken">Gives up waiting.</param>
+    public Task<JoinToken> CreateJoinTokenAsync(JoinTokenSpec spec, CancellationToken cancellationToken) => SendAsync(
+        HttpMethod.Post, "v1/host/join-tokens", ToJson(spec, ApiJson.Default.JoinTokenSpec), ApiJson.Default.JoinToken, Quick, cancellationToken);
+
+    /// <summary>Lets the host join another host's authority.</summary>
+    /// <param name="spec">Which one, and the join token.</param>
+    /// <param name="cancellationToken">Gives up waiting.</param>
+    public Task<CertificateStatus> JoinAsync(MembershipSpec spec, CancellationToken cancellationToken) => SendAsync(
+        HttpMethod.Post, "v1/host/membership", ToJson(spec, ApiJson.Default.MembershipSpec), ApiJson.Default.CertificateStatus, Quick, cancellationToken);
+
     /// <summary>A page of the audit log, newest first.</summary>
     /// <param name="limit">Entries wanted, 1 to 1000.</param>
     /// <param name="after">Only what stands behind this entry; null begins with the newest.</param>

@@ -67,6 +67,7 @@ internal static class HostApplication
         StatisticsEndpoints.Map(app);
         AccessEndpoints.Map(app);
         CertificateEndpoints.Map(app);
+        JoinEndpoints.Map(app);
         // A socket file of a killed daemon is in the way; the state folder's lock says that nobody uses it.
         File.Delete(folders.Socket);
         app.Lifetime.ApplicationStarted.Register(
@@ -126,7 +127,9 @@ internal static class HostApplication
         services.AddSingleton(accelerators);
         services.AddSingleton(new TokenStore(database, time));
         services.AddSingleton(new AuditLog(database));
+        services.AddSingleton(new JoinTokenStore(database, time));
         services.AddSingleton<AuditTrail>();
+        services.AddSingleton<Joining>();
         services.AddSingleton<IJobObserver, JobLog>();
         services.AddSingleton<IJobKind>(new StorageMoveKind(parts, options.StorageMoves));
         services.AddSingleton(provider => new JobRunner(

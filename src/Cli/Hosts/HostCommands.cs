@@ -16,7 +16,8 @@ internal static class HostCommands
         show.Does(shell, global, ShowAsync);
         return new Command("host", "The computer godwitd runs on")
         {
-            show, HostCertificate.CreateInit(shell, global), HostCertificate.CreateRenew(shell, global), HostAudit.Create(shell, global),
+            show, HostCertificate.CreateInit(shell, global), HostCertificate.CreateRenew(shell, global), HostToken.Create(shell, global),
+            HostJoin.Create(shell, global), HostAudit.Create(shell, global),
         };
     }
 

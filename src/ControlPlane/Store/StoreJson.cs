@@ -13,4 +13,5 @@ namespace Godwit.ControlPlane.Store;
 [JsonSerializable(typeof(StorageMoveOrder))]
 [JsonSerializable(typeof(Problem))]
 [JsonSerializable(typeof(JobProgress))]
+[JsonSerializable(typeof(IReadOnlyList<string>))]
 internal sealed partial class StoreJson : JsonSerializerContext;

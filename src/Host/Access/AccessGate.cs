@@ -14,6 +14,10 @@ internal sealed class AccessGate(RequestDelegate next, AuditTrail trail)
         {
             return caller == Caller.Nobody ? throw Unknown(context) : next(context);
         }
+        if (EndpointRoles.IsOpen(endpoint, context.Request.Method))
+        {
+            return next(context);
+        }
         if (caller == Caller.Nobody)
         {
             throw Unknown(context);

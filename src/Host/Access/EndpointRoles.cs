@@ -38,11 +38,19 @@ internal static class EndpointRoles
         ["GET /v1/host/certificate"] = Viewer,
         ["POST /v1/host/certificate"] = Administrator,
         ["POST /v1/host/authority"] = Administrator,
+        ["POST /v1/host/join-tokens"] = Administrator,
+        ["POST /v1/host/membership"] = Administrator,
     };
+
+    /// <summary>What takes no role: how a host that nobody knows yet gets its certificate.</summary>
+    private static readonly HashSet<string> Open = new(StringComparer.Ordinal) { "GET /v1/host/join", "POST /v1/host/join" };
 
     /// <summary>The lowest role that an endpoint takes; null when it is not in the table.</summary>
     public static Role? Of(RouteEndpoint endpoint, string method) =>
         Lowest.TryGetValue($"{method} {PatternOf(endpoint)}", out var role) ? role : null;
+
+    /// <summary>Whether an endpoint is for everybody, known or not; it looks after itself.</summary>
+    public static bool IsOpen(RouteEndpoint endpoint, string method) => Open.Contains($"{method} {PatternOf(endpoint)}");
 
     /// <summary>The pattern of an endpoint's paths, as it is written in the table.</summary>
     public static string PatternOf(RouteEndpoint endpoint) => "/" + endpoint.RoutePattern.RawText?.Trim('/');

@@ -81,6 +81,61 @@ internal sealed class HostCertificates
         }
     }
 
+    /// <summary>Signs another host's certificate.</summary>
+    /// <returns>In PEM form.</returns>
+    /// <exception cref="GodwitException"><see cref="ErrorCode.WrongState"/>: the authority is not on this host.</exception>
+    public string Sign(PublicKey key, string host, IReadOnlyList<string> names)
+    {
+        RequireAuthority();
+        using var authority = CertificateAuthority.Find(_authorityFolder)!;
+        using var certificate = authority.Sign(key, host, names, _time.GetUtcNow());
+        return certificate.ExportCertificatePem();
+    }
+
+    /// <summary>Takes a certificate that another host's authority has signed.</summary>
+    /// <exception cref="GodwitException"><see cref="ErrorCode.Unauthenticated"/>: it is not for our key, or not of that authority.</exception>
+    public CertificateStatus Adopt(string certificateText, ECDsa key, X509Certificate2 authority)
+    {
+        lock (_gate)
+        {
+            RefuseOwnAuthority();
+            try
+            {
+                using var certificate = X509Certificate2.CreateFromPem(certificateText);
+                using var chain = new X509Chain { ChainPolicy = HostIdentityCard.PolicyOf(authority) };
+                chain.ChainPolicy.VerificationTime = _time.GetUtcNow().UtcDateTime;
+                if (chain.Build(certificate) && certificate.PublicKey.ExportSubjectPublicKeyInfo().AsSpan().SequenceEqual(key.ExportSubjectPublicKeyInfo()))
+                {
+                    _folder.Replace(certificate, key, authority);
+                    Load();
+                    return Status();
+                }
+            }
+            catch (CryptographicException)
+            {
+                // As good as a wrong one.
+            }
+            throw new GodwitException(ErrorCode.Unauthenticated, "The other host has sent a certificate that is not of its authority or not for our key.");
+        }
+    }
+
+    /// <summary>The certificate of a host whose authority is its own.</summary>
+    /// <exception cref="GodwitException"><see cref="ErrorCode.WrongState"/>: it is not.</exception>
+    public CertificateStatus RequireAuthority() => Directory.Exists(_authorityFolder) ? Status() : throw new GodwitException(
+        ErrorCode.WrongState, "The certificate authority is not on this host.", "Ask the host that has it; 'godwit host init' sets up a new one.");
+
+    /// <summary>Refuses what would set the host's own authority aside.</summary>
+    /// <exception cref="GodwitException"><see cref="ErrorCode.WrongState"/>.</exception>
+    public void RefuseOwnAuthority()
+    {
+        if (Directory.Exists(_authorityFolder))
+        {
+            throw new GodwitException(
+                ErrorCode.WrongState, "This host has an authority of its own, which other hosts may trust.",
+                $"Remove '{_authorityFolder}' first, if none does.");
+        }
+    }
+
     /// <summary>The certificate in words.</summary>
     /// <exception cref="GodwitException"><see cref="ErrorCode.WrongState"/>: there is none.</exception>
     public CertificateStatus Status()
@@ -130,7 +185,10 @@ internal sealed class HostIdentityCard(X509Certificate2 certificate, X509Certifi
     public SslStreamCertificateContext Context { get; } = SslStreamCertificateContext.Create(certificate, [], offline: true);
 
     /// <summary>How another's certificate is checked: against our authority and nothing else.</summary>
-    public X509ChainPolicy NewPolicy() => new()
+    public X509ChainPolicy NewPolicy() => PolicyOf(authority);
+
+    /// <summary>How a certificate is checked against an authority and nothing else on this computer.</summary>
+    public static X509ChainPolicy PolicyOf(X509Certificate2 authority) => new()
     {
         TrustMode = X509ChainTrustMode.CustomRootTrust,
         RevocationMode = X509RevocationMode.NoCheck,
