@@ -38,6 +38,9 @@ internal sealed record DaemonOptions
 
     public int StorageMoves { get; init; } = 2;
 
+    /// <summary>Not on the command line: generous enough for everybody.</summary>
+    public Http.RequestRates Rates { get; init; } = Http.RequestRates.Default;
+
     public bool JsonLog { get; init; }
 
     public bool Help { get; init; }

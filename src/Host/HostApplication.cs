@@ -57,8 +57,10 @@ internal static class HostApplication
         app.Use(next => context => trail.InvokeAsync(context, next));
         app.UseMiddleware<ProblemAnswers>();
         app.UseMiddleware<CallerIdentification>();
+        app.UseMiddleware<RequestLimits>();
         app.UseRouting();
         app.UseMiddleware<AccessGate>();
+        app.UseMiddleware<RepeatedRequests>();
         app.MapOpenApi();
         VirtualMachineEndpoints.Map(app);
         PointEndpoints.Map(app);
@@ -126,6 +128,8 @@ internal static class HostApplication
         services.AddSingleton(parts);
         services.AddSingleton(accelerators);
         services.AddSingleton(new TokenStore(database, time));
+        services.AddSingleton(options.Rates);
+        services.AddSingleton(new AnswerStore(database, time));
         services.AddSingleton(new AuditLog(database));
         services.AddSingleton(new JoinTokenStore(database, time));
         services.AddSingleton<AuditTrail>();

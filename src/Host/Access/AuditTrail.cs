@@ -22,7 +22,8 @@ internal sealed class AuditTrail(AuditLog log, TimeProvider time, ILogger<AuditT
         }
         finally
         {
-            if (Changes(context))
+            // What is held back for coming too often would fill the log, and the disk's time.
+            if (Changes(context) && ProblemAnswers.CodeOf(context) != ErrorCode.TooManyRequests)
             {
                 End(context);
             }

@@ -4,6 +4,7 @@ using Godwit.Api.Hosts;
 using Godwit.ControlPlane.Access;
 using Godwit.Host.Access;
 using Godwit.Host.Certificates;
+using Godwit.Host.Http;
 using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace Godwit.Host.Endpoints;
@@ -14,10 +15,12 @@ internal static class JoinEndpoints
     public static void Map(IEndpointRouteBuilder routes)
     {
         var host = routes.MapGroup("/v1/host").WithTags("Host").ProducesProblem(StatusCodes.Status500InternalServerError);
-        host.MapPost("/join-tokens", CreateToken).WithSummary("Makes a token that lets one host join this one's authority, once, within 15 minutes.");
+        host.MapPost("/join-tokens", CreateToken).WithSummary("Makes a token that lets one host join this one's authority, once, within 15 minutes.")
+            .WithMetadata(AnswersWithSecret.Mark);
         host.MapGet("/join", (HostCertificates certificates) => new AuthorityCertificate(certificates.Require().Authority.ExportCertificatePem()))
             .WithSummary("The authority of this host. For everybody: it is public.");
-        host.MapPost("/join", Join).WithSummary("Signs the certificate of a host that shows a join token. For everybody who has one.");
+        host.MapPost("/join", Join).WithSummary("Signs the certificate of a host that shows a join token. For everybody who has one.")
+            .WithMetadata(AnswersWithSecret.Mark);
         host.MapPost("/membership", (MembershipSpec spec, Joining joining, CancellationToken token) => joining.JoinAsync(spec, token))
             .WithSummary("Joins another host's authority: this host gets a certificate from there.");
     }

@@ -11,6 +11,7 @@ using Godwit.ControlPlane.Jobs;
 using Godwit.ControlPlane.Tests.ControlPlane;
 using Godwit.Host;
 using Godwit.Host.Certificates;
+using Godwit.Host.Http;
 using Godwit.Host.VirtualMachines;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
@@ -24,9 +25,9 @@ internal sealed class RestHost : IAsyncDisposable
     private readonly string _folder = Directory.CreateTempSubdirectory("godwit-rest-").FullName;
     private readonly WebApplication _app;
 
-    private RestHost(System.Net.IPEndPoint? listen)
+    private RestHost(System.Net.IPEndPoint? listen, RequestRates rates)
     {
-        Options = new DaemonOptions { State = Path.Combine(_folder, "s"), Run = Path.Combine(_folder, "r"), Listen = listen };
+        Options = new DaemonOptions { State = Path.Combine(_folder, "s"), Run = Path.Combine(_folder, "r"), Listen = listen, Rates = rates };
         Folders = new HostFolders(Options.State, Options.Run);
         Folders.Prepare();
         if (listen is not null)
@@ -49,9 +50,9 @@ internal sealed class RestHost : IAsyncDisposable
 
     public WebApplication App => _app;
 
-    public static async Task<RestHost> StartAsync(System.Net.IPEndPoint? listen = null)
+    public static async Task<RestHost> StartAsync(System.Net.IPEndPoint? listen = null, RequestRates? rates = null)
     {
-        var host = new RestHost(listen);
+        var host = new RestHost(listen, rates ?? RequestRates.Default);
         await host._app.StartAsync(TestContext.Current.CancellationToken);
         return host;
     }
