@@ -17,7 +17,10 @@ internal static class Lifetime
         long unit = text.Length > 1 ? text[^1] switch { 'd' => 86_400, 'h' => 3_600, 'm' => 60, _ => 0 } : 0;
         if (unit > 0 && long.TryParse(text[..^1], NumberStyles.None, CultureInfo.InvariantCulture, out var count)
             && count is > 0 and <= AccessTokenSpec.MaximumLifetime && count * unit <= AccessTokenSpec.MaximumLifetime)
+        {
             return count * unit;
+        }
+
         throw new UsageException($"--expires: \"{text}\" is not a time: write days, hours or minutes, as in 30d, 12h or 90m, up to ten years, or never");
     }
 }

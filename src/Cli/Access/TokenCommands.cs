@@ -1,5 +1,4 @@
 using System.CommandLine;
-using Godwit.Api.Access;
 using Godwit.Cli.Text;
 
 namespace Godwit.Cli.Access;

@@ -11,7 +11,9 @@ internal sealed class TokenCreate
     private readonly Option<string> _role = new("--role") { Description = $"What its bearer may do: {string.Join(", ", RoleText.Words)}", HelpName = "ROLE", Required = true };
     private readonly Option<string> _expires = new("--expires")
     {
-        Description = "How long it is good: 30d, 12h, 90m, or never; 90d when not given", HelpName = "TIME", DefaultValueFactory = _ => "90d",
+        Description = "How long it is good: 30d, 12h, 90m, or never; 90d when not given",
+        HelpName = "TIME",
+        DefaultValueFactory = _ => "90d",
     };
 
     /// <summary>Makes the command.</summary>

@@ -16,7 +16,9 @@ internal static class HostAudit
     {
         var last = new Option<int>("--last")
         {
-            Description = "How many entries; 50 when not given", HelpName = "COUNT", DefaultValueFactory = _ => 50,
+            Description = "How many entries; 50 when not given",
+            HelpName = "COUNT",
+            DefaultValueFactory = _ => 50,
         };
         var verb = new Verb(
             "audit", "Shows who asked to change what, and what came of it, the newest last", "godwit host audit --last 20")

@@ -36,7 +36,8 @@ internal static class HostCertificate
     {
         var names = new Option<string[]>("--name")
         {
-            Description = $"DNS name or address it is for, repeatable; {otherwise} when not given", HelpName = "NAME",
+            Description = $"DNS name or address it is for, repeatable; {otherwise} when not given",
+            HelpName = "NAME",
         };
         var verb = new Verb(word, description, $"godwit host {word}") { names };
         verb.AddJson("Write the certificate as JSON");

@@ -14,7 +14,9 @@ internal static class HostJoin
         var file = new Option<string?>("--token-file") { Description = "File that holds the join token", HelpName = "FILE", Required = true };
         var fingerprint = new Option<string>("--ca-fingerprint")
         {
-            Description = "SHA-256 of the authority, as godwit host token shows it there", HelpName = "HEX", Required = true,
+            Description = "SHA-256 of the authority, as godwit host token shows it there",
+            HelpName = "HEX",
+            Required = true,
         };
         var verb = new Verb(
             "join", "Joins another host's authority: this host gets a certificate from there",

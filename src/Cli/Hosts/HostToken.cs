@@ -13,7 +13,8 @@ internal static class HostToken
         var host = new Argument<string>("HOST") { Description = "Name of the host that is to join" };
         var names = new Option<string[]>("--name")
         {
-            Description = "DNS name or address its certificate is to be for, repeatable; HOST when not given", HelpName = "NAME",
+            Description = "DNS name or address its certificate is to be for, repeatable; HOST when not given",
+            HelpName = "NAME",
         };
         var verb = new Verb("token", "Makes a token that lets one other host join, once, within 15 minutes", "godwit host token h2") { host, names };
         verb.AddJson("Write the token and the authority's fingerprint as JSON");

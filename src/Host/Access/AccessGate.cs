@@ -14,7 +14,8 @@ internal sealed class AccessGate(RequestDelegate next, AuditTrail trail)
         {
             return caller == Caller.Nobody ? throw Unknown(context) : next(context);
         }
-        if (EndpointRoles.IsOpen(endpoint, context.Request.Method))
+        var (method, pattern) = (context.Request.Method, EndpointRoles.PatternOf(endpoint));
+        if (EndpointRoles.IsOpen(method, pattern))
         {
             return next(context);
         }
@@ -22,10 +23,10 @@ internal sealed class AccessGate(RequestDelegate next, AuditTrail trail)
         {
             throw Unknown(context);
         }
-        if (EndpointRoles.Of(endpoint, context.Request.Method) is not { } lowest)
+        if (EndpointRoles.Of(method, pattern) is not { } lowest)
         {
             throw new GodwitException(
-                ErrorCode.Forbidden, $"{context.Request.Method} {context.Request.Path} has no role and so is for nobody.",
+                ErrorCode.Forbidden, $"{method} {pattern} has no role and so is for nobody.",
                 "This is a defect of godwitd (EndpointRoles).");
         }
         if (caller.Role is not { } role || role < lowest)

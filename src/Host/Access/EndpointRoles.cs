@@ -46,11 +46,10 @@ internal static class EndpointRoles
     private static readonly HashSet<string> Open = new(StringComparer.Ordinal) { "GET /v1/host/join", "POST /v1/host/join" };
 
     /// <summary>The lowest role that an endpoint takes; null when it is not in the table.</summary>
-    public static Role? Of(RouteEndpoint endpoint, string method) =>
-        Lowest.TryGetValue($"{method} {PatternOf(endpoint)}", out var role) ? role : null;
+    public static Role? Of(string method, string pattern) => Lowest.TryGetValue($"{method} {pattern}", out var role) ? role : null;
 
     /// <summary>Whether an endpoint is for everybody, known or not; it looks after itself.</summary>
-    public static bool IsOpen(RouteEndpoint endpoint, string method) => Open.Contains($"{method} {PatternOf(endpoint)}");
+    public static bool IsOpen(string method, string pattern) => Open.Contains($"{method} {pattern}");
 
     /// <summary>The pattern of an endpoint's paths, as it is written in the table.</summary>
     public static string PatternOf(RouteEndpoint endpoint) => "/" + endpoint.RoutePattern.RawText?.Trim('/');

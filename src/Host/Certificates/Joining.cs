@@ -1,4 +1,3 @@
-using System.Net.Http.Json;
 using System.Net.Security;
 using System.Security.Authentication;
 using System.Security.Cryptography;
@@ -68,7 +67,11 @@ internal sealed class Joining(HostCertificates certificates)
         }
         var handler = new SocketsHttpHandler
         {
-            SslOptions = tls, UseProxy = false, UseCookies = false, AllowAutoRedirect = false, ConnectTimeout = TimeSpan.FromSeconds(10),
+            SslOptions = tls,
+            UseProxy = false,
+            UseCookies = false,
+            AllowAutoRedirect = false,
+            ConnectTimeout = TimeSpan.FromSeconds(10),
         };
         return new HttpClient(handler) { BaseAddress = address, Timeout = Limit, MaxResponseContentBufferSize = LargestAnswer };
     }

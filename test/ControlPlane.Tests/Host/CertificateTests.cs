@@ -70,7 +70,9 @@ public sealed class CertificateTests : IDisposable
         var start = new ProcessStartInfo(
             Qemu, ["-machine", "none", "-display", "none", "-nodefaults", "-S", "-qmp", "stdio", "-object", $"tls-creds-x509,id=t,dir={Folders.Certificates},endpoint={endpoint},verify-peer=yes"])
         {
-            RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
         };
         using var process = Process.Start(start)!;
         await process.StandardInput.WriteAsync("""{"execute":"qmp_capabilities"}{"execute":"quit"}""");

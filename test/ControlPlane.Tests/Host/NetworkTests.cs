@@ -10,6 +10,7 @@ using Godwit.Host;
 using Godwit.Host.Certificates;
 using Godwit.Testing;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Time.Testing;
 using Xunit;
 
 namespace Godwit.ControlPlane.Tests.Host;
@@ -104,6 +105,19 @@ public sealed class NetworkTests
             seen.Add(HostCertificates.Fingerprint((X509Certificate2)certificate!));
             return errors == SslPolicyErrors.None;
         });
+    }
+
+    [Fact(Timeout = 30_000)]
+    public async Task A_certificate_near_its_end_is_renewed_at_the_start()
+    {
+        var made = TimeProvider.System.GetUtcNow().AddDays(-300);
+        await using var host = await RestHost.StartAsync(AnyPort, authorityTime: new FakeTimeProvider(made));
+        DateTimeOffset end;
+        while ((end = (await host.GetAsync("/v1/host/certificate")).Body.GetProperty("notAfter").GetDateTimeOffset()) < made.AddDays(400))
+            await Task.Delay(20, Token);
+        Assert.Equal(TimeProvider.System.GetUtcNow().AddDays(365), end, TimeSpan.FromMinutes(10));
+        using var client = host.ConnectRemote(host.NewToken("a", Role.Viewer));
+        Assert.Equal(200, (await RestHost.SendAsync(client, HttpMethod.Get, "/v1/vms")).Status);
     }
 
     [Fact(Timeout = 30_000)]

@@ -1,6 +1,5 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
-using System.Text.Json.Nodes;
 using Godwit.ControlPlane.Tests.Promises;
 using Xunit;
 
@@ -21,10 +20,8 @@ public sealed class OpenApiTests
         var (status, served) = await host.GetAsync("/openapi/v1.json");
         Assert.Equal(200, status);
         Assert.StartsWith("3.1.", served.GetProperty("openapi").GetString(), StringComparison.Ordinal);
-        var document = JsonNode.Parse(served.GetRawText())!.AsObject();
-        // Where it was asked for is not part of it.
-        document.Remove("servers");
-        var text = document.ToJsonString(Readable) + "\n";
+        Assert.DoesNotContain("of nobody", served.GetRawText(), StringComparison.Ordinal);
+        var text = JsonSerializer.Serialize(served, Readable) + "\n";
         var path = Path.Combine(Repository.Root, Page);
         if (Environment.GetEnvironmentVariable(Update) == "1")
             await File.WriteAllTextAsync(path, text, TestContext.Current.CancellationToken);

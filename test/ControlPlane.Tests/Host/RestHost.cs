@@ -25,13 +25,13 @@ internal sealed class RestHost : IAsyncDisposable
     private readonly string _folder = Directory.CreateTempSubdirectory("godwit-rest-").FullName;
     private readonly WebApplication _app;
 
-    private RestHost(System.Net.IPEndPoint? listen, RequestRates rates)
+    private RestHost(System.Net.IPEndPoint? listen, RequestRates rates, TimeProvider authorityTime)
     {
         Options = new DaemonOptions { State = Path.Combine(_folder, "s"), Run = Path.Combine(_folder, "r"), Listen = listen, Rates = rates };
         Folders = new HostFolders(Options.State, Options.Run);
         Folders.Prepare();
         if (listen is not null)
-            Authority = new HostCertificates(Folders, TimeProvider.System).Initialize(["127.0.0.1", "localhost"]).AuthorityFingerprint;
+            Authority = new HostCertificates(Folders, authorityTime).Initialize(["127.0.0.1", "localhost"]).AuthorityFingerprint;
         _app = HostApplication.Build(Options, Folders, Fakes.Database, Fakes.Parts, Accelerators, TimeProvider.System);
         Client = Connect();
     }
@@ -50,9 +50,9 @@ internal sealed class RestHost : IAsyncDisposable
 
     public WebApplication App => _app;
 
-    public static async Task<RestHost> StartAsync(System.Net.IPEndPoint? listen = null, RequestRates? rates = null)
+    public static async Task<RestHost> StartAsync(System.Net.IPEndPoint? listen = null, RequestRates? rates = null, TimeProvider? authorityTime = null)
     {
-        var host = new RestHost(listen, rates ?? RequestRates.Default);
+        var host = new RestHost(listen, rates ?? RequestRates.Default, authorityTime ?? TimeProvider.System);
         await host._app.StartAsync(TestContext.Current.CancellationToken);
         return host;
     }

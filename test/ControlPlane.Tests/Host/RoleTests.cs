@@ -23,12 +23,12 @@ public sealed class RoleTests
         await using var host = await RestHost.StartAsync();
         var endpoints = Endpoints(host).ToList();
         Assert.True(endpoints.Count > 20);
-        var open = endpoints.Where(one => EndpointRoles.IsOpen(one.Endpoint, one.Method)).ToList();
+        var open = endpoints.Where(one => EndpointRoles.IsOpen(one.Method, EndpointRoles.PatternOf(one.Endpoint))).ToList();
         Assert.Equal(["GET /v1/host/join", "POST /v1/host/join"], open.Select(one => $"{one.Method} {EndpointRoles.PatternOf(one.Endpoint)}").Order(StringComparer.Ordinal));
         endpoints = [.. endpoints.Except(open)];
-        Assert.All(endpoints, one => Assert.NotNull(EndpointRoles.Of(one.Endpoint, one.Method)));
+        Assert.All(endpoints, one => Assert.NotNull(EndpointRoles.Of(one.Method, EndpointRoles.PatternOf(one.Endpoint))));
         Assert.All(
-            endpoints.Where(one => one.Method != "GET"), one => Assert.True(EndpointRoles.Of(one.Endpoint, one.Method) > Role.Viewer, one.ToString()));
+            endpoints.Where(one => one.Method != "GET"), one => Assert.True(EndpointRoles.Of(one.Method, EndpointRoles.PatternOf(one.Endpoint)) > Role.Viewer, one.ToString()));
     }
 
     [Fact(Timeout = 60_000)]
@@ -40,13 +40,13 @@ public sealed class RoleTests
         using var runner = host.ConnectRemote(host.NewToken("hands", Role.Operator));
         using var nobody = host.ConnectRemote();
         var before = await StateAsync(host);
-        foreach (var (endpoint, method) in Endpoints(host).Where(one => one.Method != "GET" && !EndpointRoles.IsOpen(one.Endpoint, one.Method)))
+        foreach (var (endpoint, method) in Endpoints(host).Where(one => one.Method != "GET" && !EndpointRoles.IsOpen(one.Method, EndpointRoles.PatternOf(one.Endpoint))))
         {
             var path = EndpointRoles.PatternOf(endpoint).Replace("{name}", "vm", StringComparison.Ordinal)
                 .Replace("{id:guid}", Guid.NewGuid().ToString(), StringComparison.Ordinal);
             await RefusedAsync(viewer, method, path, 403, ErrorCode.Forbidden);
             await RefusedAsync(nobody, method, path, 401, ErrorCode.Unauthenticated);
-            if (EndpointRoles.Of(endpoint, method) > Role.Operator)
+            if (EndpointRoles.Of(method, EndpointRoles.PatternOf(endpoint)) > Role.Operator)
                 await RefusedAsync(runner, method, path, 403, ErrorCode.Forbidden);
         }
         Assert.Equal(before, await StateAsync(host));
