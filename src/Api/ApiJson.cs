@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Godwit.Api.Access;
 using Godwit.Api.Disks;
 using Godwit.Api.Hosts;
 using Godwit.Api.Jobs;
@@ -33,6 +34,19 @@ namespace Godwit.Api;
 [JsonSerializable(typeof(Job))]
 [JsonSerializable(typeof(IReadOnlyList<Job>))]
 [JsonSerializable(typeof(HostStatus))]
+[JsonSerializable(typeof(IReadOnlyList<AccessToken>))]
+[JsonSerializable(typeof(AccessTokenSpec))]
+[JsonSerializable(typeof(NewAccessToken))]
+[JsonSerializable(typeof(AuditPage))]
+[JsonSerializable(typeof(CertificateStatus))]
+[JsonSerializable(typeof(CertificateSpec))]
+[JsonSerializable(typeof(JoinTokenSpec))]
+[JsonSerializable(typeof(JoinToken))]
+[JsonSerializable(typeof(JoinRequest))]
+[JsonSerializable(typeof(JoinAnswer))]
+[JsonSerializable(typeof(AuthorityCertificate))]
+[JsonSerializable(typeof(MembershipSpec))]
+[JsonSerializable(typeof(IReadOnlyList<AuditEntry>))]
 [JsonSerializable(typeof(ImageReport))]
 [JsonSerializable(typeof(WorkerRequest))]
 [JsonSerializable(typeof(WorkerReply))]

@@ -44,4 +44,13 @@ public enum ErrorCode
 
     /// <summary>A worker or QEMU did not answer in time.</summary>
     Unavailable = 12,
+
+    /// <summary>It is not known who asks: no token or certificate, or one that is not good.</summary>
+    Unauthenticated = 13,
+
+    /// <summary>The caller's role does not allow this.</summary>
+    Forbidden = 14,
+
+    /// <summary>The caller asks too often.</summary>
+    TooManyRequests = 15,
 }

@@ -1,8 +1,6 @@
-using System.Net;
-
 namespace Godwit.Api;
 
-/// <summary>Where a godwitd listens: a unix socket, or HTTP on this computer.</summary>
+/// <summary>Where a godwitd listens: a unix socket, or HTTPS.</summary>
 public sealed class GodwitAddress
 {
     /// <summary>Where godwitd listens unless told otherwise.</summary>
@@ -20,26 +18,26 @@ public sealed class GodwitAddress
     /// <summary>The address as people write it.</summary>
     public string Text { get; }
 
-    /// <summary>The unix socket, or null for HTTP over TCP.</summary>
+    /// <summary>The unix socket, or null for HTTPS over TCP.</summary>
     public string? SocketPath { get; }
 
     /// <summary>The URI that requests are relative to.</summary>
     public Uri BaseAddress { get; }
 
     /// <summary>Reads an address.</summary>
-    /// <param name="text">"unix:PATH" with an absolute path, or "http://127.0.0.1:PORT" (any loopback address, or
-    /// "localhost").</param>
+    /// <param name="text">"unix:PATH" with an absolute path, or "https://HOST:PORT".</param>
     /// <returns>The address.</returns>
-    /// <exception cref="GodwitException"><see cref="ErrorCode.InvalidRequest"/>: it is neither, or it is plain HTTP to
-    /// another computer, where the token and everything else could be read on the way.</exception>
+    /// <exception cref="GodwitException"><see cref="ErrorCode.InvalidRequest"/>: it is neither.</exception>
     public static GodwitAddress Parse(string text)
     {
         if (text.StartsWith(UnixPrefix, StringComparison.Ordinal))
             return ParseUnix(text);
-        if (!Uri.TryCreate(text, UriKind.Absolute, out var uri) || uri.Scheme != Uri.UriSchemeHttp || uri.PathAndQuery != "/")
+        if (!Uri.TryCreate(text, UriKind.Absolute, out var uri) || uri.PathAndQuery != "/")
             throw Refused($"\"{text}\" is not an address of godwitd");
-        if (!IsLoopback(uri))
-            throw Refused($"\"{text}\" is plain HTTP to another computer, which anyone on the way could read");
+        if (uri.Scheme == Uri.UriSchemeHttp)
+            throw Refused($"\"{text}\" is plain HTTP, which godwitd does not speak");
+        if (uri.Scheme != Uri.UriSchemeHttps || uri.Host.Length == 0 || uri.UserInfo.Length > 0)
+            throw Refused($"\"{text}\" is not an address of godwitd");
         return new GodwitAddress(text, null, uri);
     }
 
@@ -57,9 +55,6 @@ public sealed class GodwitAddress
         return new GodwitAddress(text, path, new Uri("http://localhost/"));
     }
 
-    private static bool IsLoopback(Uri uri) =>
-        uri.Host == "localhost" || (IPAddress.TryParse(uri.DnsSafeHost, out var address) && IPAddress.IsLoopback(address));
-
     private static GodwitException Refused(string title) =>
-        new(ErrorCode.InvalidRequest, title, "write unix:/path/to/godwitd.sock or http://127.0.0.1:PORT");
+        new(ErrorCode.InvalidRequest, title, "write unix:/path/to/godwitd.sock or https://HOST:PORT");
 }

@@ -1,6 +1,9 @@
 using System.Net;
 using System.Net.Http.Headers;
+using System.Net.Security;
 using System.Net.Sockets;
+using System.Security.Authentication;
+using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 
@@ -9,7 +12,7 @@ namespace Godwit.Api;
 /// <content>Requests, time limits and what failures become.</content>
 public sealed partial class GodwitClient
 {
-    private static HttpClient CreateHttp(GodwitAddress address, string? token)
+    private static HttpClient CreateHttp(GodwitAddress address, string? token, X509Certificate2Collection? authorities)
     {
         var handler = new SocketsHttpHandler
         {
@@ -20,12 +23,39 @@ public sealed partial class GodwitClient
         };
         if (address.SocketPath is string path)
             handler.ConnectCallback = (_, cancellationToken) => ConnectUnixAsync(path, cancellationToken);
+        else
+            handler.SslOptions = TlsOf(address, authorities);
 
         // Time limits differ by request and are set there.
         var http = new HttpClient(handler) { BaseAddress = address.BaseAddress, Timeout = Timeout.InfiniteTimeSpan };
         if (!string.IsNullOrEmpty(token))
             http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
         return http;
+    }
+
+    private static SslClientAuthenticationOptions TlsOf(GodwitAddress address, X509Certificate2Collection? authorities)
+    {
+        if (authorities is not { Count: > 0 })
+        {
+            throw new GodwitException(
+                ErrorCode.InvalidRequest, $"whom to trust to say that {address} is the right host is not known",
+                "name the host's authority (ca-cert.pem in the folder tls of godwitd's state folder) with --ca or GODWIT_CA");
+        }
+
+        var policy = new X509ChainPolicy
+        {
+            TrustMode = X509ChainTrustMode.CustomRootTrust,
+            RevocationMode = X509RevocationMode.NoCheck,
+            DisableCertificateDownloads = true,
+        };
+        policy.CustomTrustStore.AddRange(authorities);
+        return new SslClientAuthenticationOptions
+        {
+            CertificateChainPolicy = policy,
+            EnabledSslProtocols = SslProtocols.Tls13,
+            AllowRenegotiation = false,
+            AllowTlsResume = false,
+        };
     }
 
     private static async ValueTask<Stream> ConnectUnixAsync(string path, CancellationToken cancellationToken)
@@ -94,6 +124,15 @@ public sealed partial class GodwitClient
 
     private GodwitException Unreachable(HttpRequestException cause)
     {
+        if (cause.InnerException is AuthenticationException tls)
+        {
+            return new GodwitException(
+                new Problem(
+                    ErrorCode.Unauthenticated, $"{Address} does not show that it is the host it should be: {tls.Message}",
+                    "check the address, and that the file of --ca or GODWIT_CA is the authority of that host"),
+                cause);
+        }
+
         var problem = (cause.InnerException as SocketException)?.SocketErrorCode switch
         {
             SocketError.AccessDenied => new Problem(
@@ -139,9 +178,11 @@ public sealed partial class GodwitClient
 
         return status switch
         {
-            HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden => new Problem(
-                ErrorCode.AccessDenied, $"godwitd at {Address} wants a valid token",
-                "set GODWIT_TOKEN_FILE to the file \"token\" in godwitd's state folder"),
+            HttpStatusCode.Unauthorized => new Problem(
+                ErrorCode.Unauthenticated, $"godwitd at {Address} wants a valid token",
+                "set GODWIT_TOKEN_FILE to a file with a token that godwit token create has made"),
+            HttpStatusCode.Forbidden => new Problem(
+                ErrorCode.Forbidden, $"godwitd at {Address} does not allow this", "ask an administrator for a token of a higher role"),
             HttpStatusCode.NotFound => new Problem(
                 ErrorCode.NotFound, $"godwitd at {Address} does not know that",
                 "check the name, and that both programs are of the same version"),

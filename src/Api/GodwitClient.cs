@@ -1,3 +1,4 @@
+using System.Security.Cryptography.X509Certificates;
 using Godwit.Api.Hosts;
 using Godwit.Api.Jobs;
 using Godwit.Api.VirtualMachines;
@@ -25,11 +26,13 @@ public sealed partial class GodwitClient : IDisposable
     /// <param name="address">Where godwitd listens.</param>
     /// <param name="token">The bearer token, for addresses that want one.</param>
     /// <param name="time">The clock for time limits and polling.</param>
-    public GodwitClient(GodwitAddress address, string? token, TimeProvider time)
+    /// <param name="authorities">Whose word is taken for who the host is; needed for https, where nothing else counts.</param>
+    /// <exception cref="GodwitException"><see cref="ErrorCode.InvalidRequest"/>: an https address and no authority.</exception>
+    public GodwitClient(GodwitAddress address, string? token, TimeProvider time, X509Certificate2Collection? authorities = null)
     {
         Address = address;
         _time = time;
-        _http = CreateHttp(address, token);
+        _http = CreateHttp(address, token, authorities);
     }
 
     /// <summary>Where godwitd listens.</summary>

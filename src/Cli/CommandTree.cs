@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.Reflection;
+using Godwit.Cli.Access;
 using Godwit.Cli.Completion;
 using Godwit.Cli.Disks;
 using Godwit.Cli.Hosts;
@@ -23,11 +24,13 @@ internal static class CommandTree
         var root = new RootCommand("Moves virtual machines and their disks while they run")
         {
             global.Host,
+            global.Authority,
             global.Quiet,
             VmCommands.Create(shell, global),
             DiskCommands.Create(shell, global),
             JobCommands.Create(shell, global),
             HostCommands.Create(shell, global),
+            TokenCommands.Create(shell, global),
             CompletionCommand.Create(shell, global),
         };
         // The built-in help also answers to "/h" and "/?", which are paths here.

@@ -1,4 +1,6 @@
 using System.CommandLine;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using System.Text.Json.Serialization.Metadata;
 using Godwit.Api;
 using Godwit.Cli.Text;
@@ -72,11 +74,27 @@ internal sealed class Session : IDisposable
         {
             var variable = Shell.Variable("GODWIT_HOST");
             var text = _parsed.GetValue(_global.Host) ?? (string.IsNullOrEmpty(variable) ? GodwitAddress.Default : variable);
-            return new GodwitClient(GodwitAddress.Parse(text), ReadToken(), Shell.Time);
+            return new GodwitClient(GodwitAddress.Parse(text), ReadToken(), Shell.Time, ReadAuthorities());
         }
         catch (GodwitException e)
         {
             throw new UsageException($"{e.Problem.Title}: {e.Problem.Remedy}");
+        }
+    }
+
+    private X509Certificate2Collection? ReadAuthorities()
+    {
+        if ((_parsed.GetValue(_global.Authority) ?? Shell.Variable("GODWIT_CA")) is not { Length: > 0 } file)
+            return null;
+        try
+        {
+            var authorities = new X509Certificate2Collection();
+            authorities.ImportFromPemFile(Shell.AbsolutePath(file));
+            return authorities.Count > 0 ? authorities : throw new UsageException($"--ca: {file} holds no certificate in PEM form");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or CryptographicException)
+        {
+            throw new UsageException($"--ca: {file} cannot be read: {e.Message}");
         }
     }
 

@@ -11,7 +11,7 @@ internal sealed record DaemonOptions
 
           --state DIR            database and one folder per VM (default /var/lib/godwit)
           --run DIR              sockets (default /run/godwit)
-          --listen ADDRESS:PORT  also listen on loopback TCP, with the bearer token in STATE/token
+          --listen ADDRESS:PORT  also serve the network, over TLS 1.3 only; run "godwit host init" before
           --machines DIR         where a folder is made for each VM's configuration and saved state (default STATE-machines)
           --allow-root DIR       disks may only be here or in --machines (repeatable; default: anywhere but system folders)
           --worker PATH          the godwit-worker program (default: beside godwitd)
@@ -19,7 +19,7 @@ internal sealed record DaemonOptions
           --storage-moves N      storage moves that run at the same time (default 2)
           --log text|json        how to log (default text)
 
-        Example: godwitd --listen 127.0.0.1:7080 --allow-root /srv/vms
+        Example: godwitd --listen 0.0.0.0:7080 --allow-root /srv/vms
         """;
 
     // <run>/<8 hex>/control.sock must fit into a unix socket address of 107 bytes.
@@ -44,6 +44,9 @@ internal sealed record DaemonOptions
     public string Qemu { get; init; } = "/usr/bin/qemu-system-x86_64";
 
     public int StorageMoves { get; init; } = 2;
+
+    /// <summary>Not on the command line: generous enough for everybody.</summary>
+    public Http.RequestRates Rates { get; init; } = Http.RequestRates.Default;
 
     public bool JsonLog { get; init; }
 
@@ -73,7 +76,7 @@ internal sealed record DaemonOptions
         "--state" => this with { State = Folder(name, value) },
         "--machines" => this with { Machines = Folder(name, value) },
         "--run" => this with { Run = Folder(name, value) },
-        "--listen" => this with { Listen = Loopback(value) },
+        "--listen" => this with { Listen = Endpoint(value) },
         "--allow-root" => this with { AllowedRoots = [.. AllowedRoots, Folder(name, value)] },
         "--worker" => this with { Worker = Folder(name, value) },
         "--qemu" => this with { Qemu = Folder(name, value) },
@@ -88,15 +91,12 @@ internal sealed record DaemonOptions
     private static int Count(string value) =>
         int.TryParse(value, out var count) && count is > 0 and <= 100 ? count : throw Wrong("--storage-moves is 1 to 100");
 
-    private static IPEndPoint Loopback(string value)
+    private static IPEndPoint Endpoint(string value)
     {
-        if (!IPEndPoint.TryParse(value, out var address) || !value.Contains(':', StringComparison.Ordinal))
-        {
-            throw Wrong($"--listen '{value}' is not ADDRESS:PORT");
-        }
-        // Without TLS a token on the network would be anybody's.
-        return IPAddress.IsLoopback(address.Address) ? address : throw Wrong(
-            $"--listen {value}: only loopback addresses (127.0.0.1, ::1) are possible; use an SSH tunnel from elsewhere");
+        // Without the colon "127.0.0.1" would be an endpoint too, of port 0.
+        return IPEndPoint.TryParse(value, out var address) && value.Contains(':', StringComparison.Ordinal)
+            ? address
+            : throw Wrong($"--listen '{value}' is not ADDRESS:PORT");
     }
 
     private static GodwitException Wrong(string title) => new(ErrorCode.InvalidRequest, title, "See 'godwitd --help'.");

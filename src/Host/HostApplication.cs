@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using Godwit.Api;
+using Godwit.ControlPlane.Access;
 using Godwit.ControlPlane.Jobs;
 using Godwit.ControlPlane.Migrations;
 using Godwit.ControlPlane.Store;
@@ -7,6 +8,8 @@ using Godwit.ControlPlane.VirtualMachines;
 using Godwit.ControlPlane.VirtualMachines.Creating;
 using Godwit.ControlPlane.VirtualMachines.Removing;
 using Godwit.ControlPlane.VirtualMachines.Saving;
+using Godwit.Host.Access;
+using Godwit.Host.Certificates;
 using Godwit.Host.Endpoints;
 using Godwit.Host.Http;
 using Godwit.Host.VirtualMachines;
@@ -27,14 +30,21 @@ internal static class HostApplication
         IAcceleratorChoice accelerators,
         TimeProvider time)
     {
+        var certificates = new HostCertificates(folders, time);
+        if (options.Listen is not null && certificates.Current is null)
+        {
+            throw new GodwitException(
+                ErrorCode.WrongState, "--listen needs a certificate, and this host has none: nothing is ever served in clear.",
+                "Start godwitd without --listen, run 'godwit host init' (or 'godwit host join'), and start it with --listen again.");
+        }
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "godwitd" });
         builder.Host.UseSystemd();
         AddLogging(builder, options);
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => Configure(kestrel, options, folders));
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => Configure(kestrel, options, folders, certificates));
         // Requests in flight get a moment; jobs need none, they are journalled.
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(5));
         builder.Services.AddRoutingCore();
-        builder.Services.AddOpenApi();
+        builder.Services.AddOpenApi(InterfaceDescription.Configure);
         builder.Services.Configure<RouteHandlerOptions>(route => route.ThrowOnBadRequest = true);
         builder.Services.ConfigureHttpJsonOptions(json =>
         {
@@ -43,15 +53,17 @@ internal static class HostApplication
             // A misspelt "retainSource" must not silently delete the source.
             json.SerializerOptions.UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow;
         });
+        builder.Services.AddSingleton(certificates);
         AddParts(builder.Services, options, database, parts, accelerators, time);
         var app = builder.Build();
+        var trail = app.Services.GetRequiredService<AuditTrail>();
+        app.Use(next => context => trail.InvokeAsync(context, next));
         app.UseMiddleware<ProblemAnswers>();
-        if (options.Listen is not null)
-        {
-            var token = BearerToken.ReadOrCreate(folders.Token);
-            app.Use(next => context => token.CheckAsync(context, next));
-        }
+        app.UseMiddleware<CallerIdentification>();
+        app.UseMiddleware<RequestLimits>();
         app.UseRouting();
+        app.UseMiddleware<AccessGate>();
+        app.UseMiddleware<RepeatedRequests>();
         app.MapOpenApi();
         VirtualMachineEndpoints.Map(app);
         VirtualMachineControlEndpoints.Map(app);
@@ -59,6 +71,9 @@ internal static class HostApplication
         JobEndpoints.Map(app);
         HostEndpoints.Map(app);
         StatisticsEndpoints.Map(app);
+        AccessEndpoints.Map(app);
+        CertificateEndpoints.Map(app);
+        JoinEndpoints.Map(app);
         // A socket file of a killed daemon is in the way; the state folder's lock says that nobody uses it.
         File.Delete(folders.Socket);
         app.Lifetime.ApplicationStarted.Register(
@@ -66,7 +81,7 @@ internal static class HostApplication
         return app;
     }
 
-    private static void Configure(KestrelServerOptions kestrel, DaemonOptions options, HostFolders folders)
+    private static void Configure(KestrelServerOptions kestrel, DaemonOptions options, HostFolders folders, HostCertificates certificates)
     {
         kestrel.AddServerHeader = false;
         kestrel.Limits.MaxRequestBodySize = MaximumBody;
@@ -74,11 +89,15 @@ internal static class HostApplication
         kestrel.ListenUnixSocket(folders.Socket, listen =>
         {
             listen.Protocols = HttpProtocols.Http1;
-            BearerToken.MarkUnixSocket(listen);
+            LocalCallers.Identify(listen);
         });
         if (options.Listen is { } address)
         {
-            kestrel.Listen(address, listen => listen.Protocols = HttpProtocols.Http1);
+            kestrel.Listen(address, listen =>
+            {
+                listen.Protocols = HttpProtocols.Http1;
+                SecureListener.Secure(listen, certificates);
+            });
         }
     }
 
@@ -112,6 +131,13 @@ internal static class HostApplication
         services.AddSingleton(time);
         services.AddSingleton(parts);
         services.AddSingleton(accelerators);
+        services.AddSingleton(new TokenStore(database, time));
+        services.AddSingleton(options.Rates);
+        services.AddSingleton(new AnswerStore(database, time));
+        services.AddSingleton(new AuditLog(database));
+        services.AddSingleton(new JoinTokenStore(database, time));
+        services.AddSingleton<AuditTrail>();
+        services.AddSingleton<Joining>();
         services.AddSingleton<IJobObserver, JobLog>();
         services.AddSingleton<IJobKind>(new StorageMoveKind(parts, options.StorageMoves));
         services.AddSingleton<IJobKind>(new SaveKind(parts));
@@ -145,5 +171,6 @@ internal static class HostApplication
                 (vm, text) => log.LogInformation("VM {Name} {Text}", vm.Name, text));
         });
         services.AddHostedService<ReconcileLoop>();
+        services.AddHostedService<CertificateRenewal>();
     }
 }

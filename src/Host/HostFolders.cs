@@ -15,7 +15,11 @@ internal sealed class HostFolders(string state, string run)
 
     public string LockFile => Path.Combine(state, "godwitd.lock");
 
-    public string Token => Path.Combine(state, "token");
+    /// <summary>The authority this host has set up, with its key.</summary>
+    public string Authority => Path.Combine(state, "authority");
+
+    /// <summary>The host's own certificate and key.</summary>
+    public string Certificates => Path.Combine(state, "tls");
 
     public string Accelerator => Path.Combine(state, "accelerator.json");
 

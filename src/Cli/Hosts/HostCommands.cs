@@ -14,7 +14,11 @@ internal static class HostCommands
         var show = new Verb("show", "Shows what the host is and does", "godwit host show");
         show.AddJson("Write the host as JSON");
         show.Does(shell, global, ShowAsync);
-        return new Command("host", "The computer godwitd runs on") { show, HostRescan.Create(shell, global), HostStopVms.Create(shell, global) };
+        return new Command("host", "The computer godwitd runs on")
+        {
+            show, HostCertificate.CreateInit(shell, global), HostCertificate.CreateRenew(shell, global), HostToken.Create(shell, global),
+            HostJoin.Create(shell, global), HostAudit.Create(shell, global), HostRescan.Create(shell, global), HostStopVms.Create(shell, global),
+        };
     }
 
     private static async Task<int> ShowAsync(Session session, CancellationToken cancellationToken)

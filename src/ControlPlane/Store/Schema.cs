@@ -37,6 +37,21 @@ internal static class Schema
                 'kernel', json_extract(body, '$.kernel'), 'initrd', json_extract(body, '$.initrd'),
                 'append', json_extract(body, '$.append'), 'serial', json_extract(body, '$.serial'))));
         """,
+        """
+        CREATE TABLE tokens (
+            name TEXT PRIMARY KEY COLLATE NOCASE, hash BLOB NOT NULL UNIQUE, role INTEGER NOT NULL,
+            created INTEGER NOT NULL, expires INTEGER, used INTEGER) STRICT;
+        CREATE TABLE join_tokens (
+            hash BLOB PRIMARY KEY, name TEXT NOT NULL, addresses TEXT NOT NULL, expires INTEGER NOT NULL) STRICT;
+        CREATE TABLE audit (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL, caller TEXT NOT NULL, role INTEGER,
+            origin INTEGER NOT NULL, address TEXT, method TEXT NOT NULL, route TEXT, target TEXT NOT NULL,
+            refused INTEGER NOT NULL, status INTEGER, code INTEGER, request TEXT NOT NULL) STRICT;
+        CREATE INDEX audit_refused ON audit (refused, number);
+        CREATE TABLE answers (
+            caller TEXT NOT NULL, key TEXT NOT NULL, request BLOB NOT NULL, created INTEGER NOT NULL,
+            status INTEGER, type TEXT, location TEXT, body BLOB, PRIMARY KEY (caller, key)) STRICT;
+        """,
     ];
 
     public static int Newest => Upgrades.Length;

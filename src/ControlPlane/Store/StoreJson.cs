@@ -19,4 +19,5 @@ namespace Godwit.ControlPlane.Store;
 [JsonSerializable(typeof(SaveOrder))]
 [JsonSerializable(typeof(Problem))]
 [JsonSerializable(typeof(JobProgress))]
+[JsonSerializable(typeof(IReadOnlyList<string>))]
 internal sealed partial class StoreJson : JsonSerializerContext;

@@ -6,6 +6,8 @@ namespace Godwit.Host.Http;
 /// <summary>Makes every failure a problem document: thrown, unknown route, wrong method, bad body.</summary>
 internal sealed class ProblemAnswers(RequestDelegate next, ILogger<ProblemAnswers> log)
 {
+    private static readonly object Mark = new();
+
     public async Task InvokeAsync(HttpContext context)
     {
         try
@@ -29,10 +31,14 @@ internal sealed class ProblemAnswers(RequestDelegate next, ILogger<ProblemAnswer
 
     public static Task WriteAsync(HttpContext context, int status, Problem problem)
     {
+        context.Items[Mark] = problem.Code;
         context.Response.StatusCode = status;
         context.Response.ContentType = "application/problem+json";
         return context.Response.Body.WriteAsync(JsonSerializer.SerializeToUtf8Bytes(problem, ApiJson.Default.Problem)).AsTask();
     }
+
+    /// <summary>The error code a request was answered with; null when it was none.</summary>
+    public static ErrorCode? CodeOf(HttpContext context) => context.Items.TryGetValue(Mark, out var code) ? (ErrorCode?)code : null;
 
     private static (int Status, Problem Problem) Describe(HttpContext context, Exception e) => e switch
     {

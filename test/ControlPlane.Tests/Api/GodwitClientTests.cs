@@ -63,7 +63,8 @@ public sealed class GodwitClientTests
     }
 
     [Theory(Timeout = 30_000)]
-    [InlineData(401, "", ErrorCode.AccessDenied)]
+    [InlineData(401, "", ErrorCode.Unauthenticated)]
+    [InlineData(403, "", ErrorCode.Forbidden)]
     [InlineData(404, "<html>", ErrorCode.NotFound)]
     [InlineData(500, """{"code":"FromTheFuture","title":"x"}""", ErrorCode.Internal)]
     [InlineData(502, "{}", ErrorCode.Internal)]

@@ -6,8 +6,8 @@ namespace Godwit.ControlPlane.Tests.Cli;
 public sealed class UsageTests
 {
     [Theory(Timeout = 30_000)]
-    [InlineData("", "godwit needs a command: vm, disk, job, host, completion", "godwit")]
-    [InlineData("vn list", "\"vn\" is not a command of godwit: use vm, disk, job, host, completion", "godwit")]
+    [InlineData("", "godwit needs a command: vm, disk, job, host, token, completion", "godwit")]
+    [InlineData("vn list", "\"vn\" is not a command of godwit: use vm, disk, job, host, token, completion", "godwit")]
     [InlineData("vm", "godwit vm needs a command: create, list, show, set, top, limit, track, start, stop, save, restart-worker, remove, move-storage, pause, resume, reset, discard-saved-state, rename", "godwit vm")]
     [InlineData("job kill 1", "\"kill\" is not a command of godwit job: use list, show, watch, cancel", "godwit job")]
     [InlineData("vm list --foo", "godwit vm list has no option --foo", "godwit vm list")]
@@ -26,9 +26,16 @@ public sealed class UsageTests
     [InlineData("vm create a --cpus 0", "--cpus: at least 1", "godwit vm create")]
     [InlineData("vm create a --initrd x", "--initrd and --append belong to a direct boot: give --kernel too", "godwit vm create")]
     [InlineData("vm stop a --timeout 0", "--timeout: at least 1 second", "godwit vm stop")]
+    [InlineData("token create a", "godwit token create needs --role ROLE", "godwit token create")]
+    [InlineData("token create a --role king", "--role: \"king\" is not a role: use viewer, operator, administrator", "godwit token create")]
+    [InlineData("token create a/b --role viewer", "a token's name has 1 to 64 letters, digits, dots, underscores and hyphens", "godwit token create")]
+    [InlineData("token create a --role viewer --expires 30", "--expires: \"30\" is not a time: write days, hours or minutes, as in 30d, 12h or 90m, up to ten years, or never", "godwit token create")]
+    [InlineData("token create a --role viewer --expires 9999999999999d", "--expires: \"9999999999999d\" is not a time: write days, hours or minutes, as in 30d, 12h or 90m, up to ten years, or never", "godwit token create")]
+    [InlineData("host audit --last 0", "--last: at least 1", "godwit host audit")]
     [InlineData("job show 12", "\"12\" is not a job id: give it whole or its first four or more characters", "godwit job show")]
     [InlineData("job show ../x", "\"../x\" is not a job id: give it whole or its first four or more characters", "godwit job show")]
-    [InlineData("host show --host tcp:1", "\"tcp:1\" is not an address of godwitd: write unix:/path/to/godwitd.sock or http://127.0.0.1:PORT", "godwit host show")]
+    [InlineData("host show --host tcp:1", "\"tcp:1\" is not an address of godwitd: write unix:/path/to/godwitd.sock or https://HOST:PORT", "godwit host show")]
+    [InlineData("host show --host https://h:7080", "whom to trust to say that https://h:7080 is the right host is not known: name the host's authority (ca-cert.pem in the folder tls of godwitd's state folder) with --ca or GODWIT_CA", "godwit host show")]
     public async Task A_wrong_command_line_is_told_in_one_line_with_where_to_read_on(string line, string error, string command)
     {
         using var run = new CliRun();

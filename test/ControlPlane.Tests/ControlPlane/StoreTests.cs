@@ -1,4 +1,5 @@
 using Godwit.Api;
+using Godwit.Api.Access;
 using Godwit.Api.Disks;
 using Godwit.Api.Jobs;
 using Godwit.Api.VirtualMachines;
@@ -66,6 +67,8 @@ public sealed class StoreTests : IDisposable
                 "INSERT INTO vms (id, name, body) VALUES ($id, 'old', $body)",
                 ("$id", id.ToString("D")),
                 ("$body", $$"""{"id":"{{id:D}}","name":"old","memory":67108864,"cpus":3,"disks":[],"kernel":"/k","append":"a=\"b\""}"""));
+            foreach (var later in (string[])["tokens", "join_tokens", "audit", "answers"])
+                database.Execute("DROP TABLE " + later);
             database.Execute("PRAGMA user_version=1");
         }
         using (var database = Database.Open(File))
@@ -105,11 +108,13 @@ public sealed class StoreTests : IDisposable
         Assert.Equal("Queued=0,Running=1,Undoing=2,Succeeded=3,Failed=4,Cancelled=5", Frozen<JobState>());
         Assert.Equal("Pending=0,Running=1,Done=2,Undone=3,Failed=4", Frozen<JobStepState>());
         Assert.Equal("Settled=0,Moving=1", Frozen<OwnershipPhase>());
+        Assert.Equal("Viewer=1,Operator=2,Administrator=3", Frozen<Role>());
+        Assert.Equal("Unknown=0,UnixSocket=1,Token=2,Certificate=3", Frozen<CallerOrigin>());
         Assert.Equal(
             "Raw=0,VhdxDynamic=1,VhdxFixed=2,VhdxDifferencing=3,VhdFixed=4,VhdDynamic=5,VhdDifferencing=6", Frozen<DiskFormat>());
         Assert.Equal(
             "Internal=0,InvalidRequest=1,NotFound=2,AlreadyExists=3,WrongState=4,Busy=5,AccessDenied=6,NoSpace=7,Corrupt=8,"
-            + "Unsupported=9,IoFailed=10,Cancelled=11,Unavailable=12", Frozen<ErrorCode>());
+            + "Unsupported=9,IoFailed=10,Cancelled=11,Unavailable=12,Unauthenticated=13,Forbidden=14,TooManyRequests=15", Frozen<ErrorCode>());
     }
 
     private static string Frozen<T>()

@@ -26,8 +26,7 @@ public sealed class DaemonTests : IDisposable
     }
 
     [Theory]
-    [InlineData("--listen", "0.0.0.0:80"), InlineData("--listen", "192.0.2.1:80"), InlineData("--listen", "[::]:80"),
-     InlineData("--listen", "localhost"), InlineData("--listen", "127.0.0.1"), InlineData("--log", "loud"), InlineData("--colour", "red"),
+    [InlineData("--listen", "localhost"), InlineData("--listen", "host:80"), InlineData("--listen", "127.0.0.1"), InlineData("--log", "loud"), InlineData("--colour", "red"),
      InlineData("--state", ""), InlineData("--storage-moves", "0"),
      InlineData("--run", "/a/very/long/folder/name/that/leaves/no/room/for/the/sockets/that/have/to/be/made/in/it/for/every/vm")]
     public void Options_that_make_no_sense_are_refused(string name, string value)
