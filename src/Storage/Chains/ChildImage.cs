@@ -58,12 +58,17 @@ public static class ChildImage
         return DiskImage.CreateAsync(path, format, size, child, LinkTo(path, parent), cancellationToken);
     }
 
-    private static ImageFormat FormatOver(string path, ChainLayer parent) => ImageProbe.FamilyOf(parent.Description.Format) switch
+    /// <summary>The format of images on top of one; null for a raw file, on top of which none can be.</summary>
+    /// <param name="parent">The parent's format.</param>
+    public static ImageFormat? FormatOver(ImageFormat parent) => ImageProbe.FamilyOf(parent) switch
     {
         "VHDX" => ImageFormat.VhdxDifferencing,
         "VHD" => ImageFormat.VhdDifferencing,
-        _ => throw Invalid(path, $"{parent.Path} is a raw file, which cannot be a parent; convert it to VHDX first"),
+        _ => null,
     };
+
+    private static ImageFormat FormatOver(string path, ChainLayer parent) => FormatOver(parent.Description.Format)
+        ?? throw Invalid(path, $"{parent.Path} is a raw file, which cannot be a parent; convert it to VHDX first");
 
     /// <summary>Writes into a differencing image where its parent is now.</summary>
     /// <param name="path">The differencing image. After a crash it has either the old or the new link.</param>

@@ -37,6 +37,10 @@ public sealed class DiskChain
     /// <summary>What the file systems of the layers do not give, and what that means; empty on most.</summary>
     public IReadOnlyList<string> Gaps { get; }
 
+    /// <summary>The same open chain after its image got another name.</summary>
+    /// <param name="path">The name, absolute.</param>
+    public DiskChain At(string path) => new([Layers[0] with { Path = path }, .. Layers.Skip(1)], Devices, Gaps);
+
     /// <summary>Opens an image and its parents, each checked to be the one its child was made from.</summary>
     /// <param name="path">The file or block device.</param>
     /// <param name="options">How.</param>
