@@ -29,6 +29,8 @@ internal sealed class LayerCut
     private readonly EventLog _log;
     private readonly ChainLayer[] _parents;
     private readonly DiskChain?[] _next;
+    private readonly List<string> _times = [];
+    private long _timed;
     private bool _committed;
     private Exception? _failure;
 
@@ -129,12 +131,12 @@ internal sealed class LayerCut
         var devices = _cuts.Select(cut => cut.Disk.Device).ToList();
         for (var round = 0; round < 2; round++)
             await Task.WhenAll(devices.Select(device => device.FlushAsync(CancellationToken.None).AsTask())).ConfigureAwait(false);
-        var asked = _time.GetTimestamp();
+        var asked = _timed = _time.GetTimestamp();
         await DiskLayers.WithPatienceAsync(
             _cuts[0].Disk.Context, token => SwitchableDisk.ReplaceAllAsync(devices, ExchangeAsync, token)).ConfigureAwait(false);
         var waited = _time.GetElapsedTime(asked);
         if (_committed)
-            _log.Note($"{string.Join(", ", _cuts.Select(cut => $"{cut.Disk.Context.Name} goes on in {cut.Path}"))}; requests waited {waited.TotalMilliseconds:F1} ms at most");
+            _log.Note($"{string.Join(", ", _cuts.Select(cut => $"{cut.Disk.Context.Name} goes on in {cut.Path}"))}; requests waited {waited.TotalMilliseconds:F1} ms at most ({string.Join(", ", _times)})");
         if (_failure is not null)
             System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(_failure);
     }
@@ -142,6 +144,7 @@ internal sealed class LayerCut
     /// <summary>Runs while no request is under way on any of the disks.</summary>
     private async ValueTask<IReadOnlyList<BlockDevice>> ExchangeAsync(IReadOnlyList<BlockDevice> current)
     {
+        Time("for requests under way");
         await Task.WhenAll(current.Select(device => device.FlushAsync(CancellationToken.None).AsTask())).ConfigureAwait(false);
         for (var index = 0; index < _cuts.Count; index++)
         {
@@ -153,12 +156,15 @@ internal sealed class LayerCut
 
         // The last moment to look: what follows takes effect.
         await WhileOursAsync(0, () => Task.CompletedTask).ConfigureAwait(false);
+        Time("to flush");
         Reached("held");
         try
         {
             await Task.WhenAll(Enumerable.Range(0, _cuts.Count).Select(index => ExchangeAsync(index, current[index]))).ConfigureAwait(false);
+            Time("to close and open");
             Reached("opened");
             Commit();
+            Time("to record");
         }
         catch (Exception e)
         {
@@ -260,6 +266,13 @@ internal sealed class LayerCut
     {
         foreach (var (disk, _) in _cuts)
             LayerRecovery.Settle(disk.Context);
+    }
+
+    private void Time(string what)
+    {
+        var now = _time.GetTimestamp();
+        _times.Add(string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{_time.GetElapsedTime(_timed, now).TotalMilliseconds:F1} {what}"));
+        _timed = now;
     }
 
     private void Reached(string step) => PlantedDeath.At(_folders, $"layers-{step}");

@@ -52,6 +52,7 @@ public sealed class LayerRefusalTests(ITestOutputHelper output)
         await worker.MakeImageAsync(worker.File("in/disk0.vhdx"), Size, _ct);
         worker.AllowOnly(worker.File("in"));
         worker.Supervise();
+        await worker.StatusAsync(_ct);
         await RefusedAsync(worker, ErrorCode.AccessDenied, new NewLayer("disk0", worker.File("out/a.avhdx")));
         Assert.Empty(Directory.GetFiles(worker.File("out")));
         Assert.Null((await worker.AskAsync(new AddLayers(Job, [new NewLayer("disk0", worker.File("in/a.avhdx"))]), _ct)).Problem);
