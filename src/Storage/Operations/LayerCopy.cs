@@ -41,12 +41,12 @@ internal sealed class LayerCopy(BlockDevice chain, BlockDevice target, int layer
     /// <summary>Copies everything; the caller flushes.</summary>
     public async ValueTask RunAsync(CancellationToken cancellationToken)
     {
-        await ForEachRunAsync(0, Count, cancellationToken).ConfigureAwait(false);
+        await ForEachRunAsync(0, CountAsync, cancellationToken).ConfigureAwait(false);
         progress(new OperationProgress("Merging", _done, _total));
         await ForEachRunAsync(From, run => CopyAsync(run, cancellationToken), cancellationToken).ConfigureAwait(false);
     }
 
-    private ValueTask Count(Extent run)
+    private ValueTask CountAsync(Extent run)
     {
         if (run.Kind == ExtentKind.Data)
         {

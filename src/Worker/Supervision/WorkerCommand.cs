@@ -1,7 +1,7 @@
 using System.Collections;
 using System.Globalization;
-using Godwit.Worker.Layers;
 using Godwit.Worker.Interop;
+using Godwit.Worker.Layers;
 using Godwit.Worker.Sandbox;
 
 namespace Godwit.Worker.Supervision;
