@@ -1,9 +1,7 @@
 using Godwit.Api;
 using Godwit.Api.Workers;
 using Godwit.Storage;
-using Godwit.Storage.Chains;
 using Godwit.Storage.Files;
-using Godwit.Storage.Formats;
 using Godwit.Storage.Metrics;
 using Godwit.Storage.Operations;
 using Godwit.Worker.Control;
@@ -152,7 +150,7 @@ internal sealed class DiskMerging
         if (_running is not { } running)
             return;
         await running.StopAsync().ConfigureAwait(false);
-        Leave(running);
+        await LeaveAsync(running).ConfigureAwait(false);
     }
 
     private Problem? WhyHeld(WorkerMergeConfig merge) =>
@@ -209,8 +207,9 @@ internal sealed class DiskMerging
         var chain = _layers.Chain;
         if (index + 1 >= chain.Layers.Count || chain.Layers[index + 1].Path != merge.Target)
             throw new GodwitException(ErrorCode.WrongState, $"{merge.Target} is not the parent of {merge.Path} any more");
-        _running = new RunningMerge(
+        var running = new RunningMerge(
             chain, index, merge.CopiedTo, merge.BytesPerSecond, _guests, _layers.Fence, _context.Time, end => NoteStable(merge.JobId, end));
+        _running = running;
         _context.Log.Note($"{_context.Name}: {merge.Path} is being merged into {merge.Target} for job {merge.JobId}");
     }
 
@@ -278,7 +277,7 @@ internal sealed class DiskMerging
         else
         {
             Record(merge with { State = MergeState.Finishing });
-            Leave(running);
+            await LeaveAsync(running).ConfigureAwait(false);
             Reached("copied");
         }
     }
@@ -316,17 +315,17 @@ internal sealed class DiskMerging
         if (_running is { } running)
         {
             await running.StopAsync().ConfigureAwait(false);
-            Leave(running);
+            await LeaveAsync(running).ConfigureAwait(false);
         }
 
         await _layers.RebuildAsync(null, writable: null).ConfigureAwait(false);
     }
 
-    private void Leave(RunningMerge running)
+    private ValueTask LeaveAsync(RunningMerge running)
     {
         _last = running.Progress;
         _running = null;
-        running.Dispose();
+        return running.DisposeAsync();
     }
 
     private void Fail(WorkerMergeConfig merge, Problem reason)

@@ -9,7 +9,7 @@ using Godwit.Worker.Control;
 namespace Godwit.Worker.Layers;
 
 /// <summary>The copying of a merge while this process works on it.</summary>
-internal sealed class RunningMerge : IDisposable
+internal sealed class RunningMerge : IAsyncDisposable
 {
     private readonly LiveMerge _merge;
     private readonly RateLimit _limit;
@@ -62,6 +62,10 @@ internal sealed class RunningMerge : IDisposable
         await _copying.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
-    /// <inheritdoc/>
-    public void Dispose() => _stop.Dispose();
+    /// <summary>It has ended.</summary>
+    public ValueTask DisposeAsync()
+    {
+        _stop.Dispose();
+        return ValueTask.CompletedTask;
+    }
 }
