@@ -17,8 +17,32 @@ public sealed record WorkerConfig(Guid VmId, IReadOnlyList<WorkerDiskConfig> Dis
 /// <param name="Limits">How much it may be used, or null for any.</param>
 /// <param name="Points">Points in time since which its changes are marked, oldest first, or null for none.</param>
 /// <param name="Leased">It is served only while there is a valid lease; a worker that starts waits for one.</param>
+/// <param name="Layer">The image that was put on top last, or null for none.</param>
+/// <param name="NewLayer">The image that is being put on top, or null; a worker that starts removes it.</param>
+/// <param name="Merge">The merge in progress or just ended, or null.</param>
 public sealed record WorkerDiskConfig(
-    WorkerDisk Disk, WorkerMirrorConfig? Mirror = null, DiskLimitSpec? Limits = null, IReadOnlyList<WorkerPointConfig>? Points = null, bool Leased = false);
+    WorkerDisk Disk, WorkerMirrorConfig? Mirror = null, DiskLimitSpec? Limits = null, IReadOnlyList<WorkerPointConfig>? Points = null, bool Leased = false,
+    AddedLayer? Layer = null, WorkerNewLayerConfig? NewLayer = null, WorkerMergeConfig? Merge = null);
+
+/// <summary>An image on its way onto a disk, as the worker remembers it across its own death.</summary>
+/// <param name="JobId">The job that asked for it.</param>
+/// <param name="Path">Where the file is to be.</param>
+/// <param name="UnfinishedPath">Where it is at first; carries the job's id, so it can be ours only.</param>
+/// <param name="File">The file once it exists: after a crash it is found again under either name.</param>
+public sealed record WorkerNewLayerConfig(Guid JobId, string Path, string UnfinishedPath, FileIdentity? File = null);
+
+/// <summary>A merge as the worker remembers it across its own death.</summary>
+/// <param name="JobId">The job that asked for it.</param>
+/// <param name="Path">The layer that is merged.</param>
+/// <param name="Target">Its parent, which takes it in.</param>
+/// <param name="Above">The layer above it, which gets the target as its parent.</param>
+/// <param name="File">The merged layer's file, so that nothing else is ever deleted in its place.</param>
+/// <param name="BytesPerSecond">Upper limit of the copy's rate, or null for none.</param>
+/// <param name="State">How far it is.</param>
+/// <param name="CopiedTo">Everything before this offset of the disk is in the target and survives a power cut.</param>
+/// <param name="Failure">Why it failed for good, or null while it has not.</param>
+public sealed record WorkerMergeConfig(
+    Guid JobId, string Path, string Target, string Above, FileIdentity File, long? BytesPerSecond, MergeState State, long CopiedTo = 0, Problem? Failure = null);
 
 /// <summary>A point as the worker remembers it across its own death.</summary>
 /// <param name="Id">Part of its file's name; the one who asked for it chose it.</param>

@@ -23,6 +23,11 @@ namespace Godwit.Api.Workers;
 [JsonDerivedType(typeof(RenewLease), "lease-renew")]
 [JsonDerivedType(typeof(HoldDisks), "lease-hold")]
 [JsonDerivedType(typeof(RevokeLease), "lease-revoke")]
+[JsonDerivedType(typeof(AddLayers), "layers-add")]
+[JsonDerivedType(typeof(MergeLayer), "layer-merge")]
+[JsonDerivedType(typeof(LimitMerge), "layer-merge-limit")]
+[JsonDerivedType(typeof(CancelMerge), "layer-merge-cancel")]
+[JsonDerivedType(typeof(ForgetMerge), "layer-merge-forget")]
 public abstract record WorkerRequest;
 
 /// <summary>Answers with the status and changes nothing.</summary>
@@ -101,6 +106,41 @@ public sealed record HoldDisks : WorkerRequest;
 /// <summary>Fails all requests of the guest from now on, in this worker.</summary>
 /// <param name="Reason">Why, in words.</param>
 public sealed record RevokeLease(string Reason) : WorkerRequest;
+
+/// <summary>Puts a new image on top of each of some disks, all at one instant: what had been answered before it is below, whatever comes later goes into the
+/// new images. All of them or none. Requests wait meanwhile. Repeated for the same job: changes nothing.</summary>
+/// <param name="JobId">The job that asks; its id is part of the unfinished files' names.</param>
+/// <param name="Layers">The new images, at most one per disk.</param>
+public sealed record AddLayers(Guid JobId, IReadOnlyList<NewLayer> Layers) : WorkerRequest;
+
+/// <summary>A new image on top of a disk.</summary>
+/// <param name="Disk">Name of the export.</param>
+/// <param name="Path">The file, absolute; must not exist, its folder must. <c>.avhdx</c> over a VHDX, <c>.avhd</c> over a VHD.</param>
+public sealed record NewLayer(string Disk, string Path);
+
+/// <summary>Starts merging a layer below the one that is written to into its parent, while the guest runs; the file goes in the end. Repeated for the same
+/// job: changes nothing, or tries again what could not be finished.</summary>
+/// <param name="JobId">The job that asks.</param>
+/// <param name="Disk">Name of the export.</param>
+/// <param name="Path">The layer, as the status names it.</param>
+/// <param name="BytesPerSecond">Upper limit of the copy's rate, or null for none.</param>
+public sealed record MergeLayer(Guid JobId, string Disk, string Path, long? BytesPerSecond = null) : WorkerRequest;
+
+/// <summary>Changes the rate limit of a merge.</summary>
+/// <param name="Disk">Name of the export.</param>
+/// <param name="JobId">The job that started it.</param>
+/// <param name="BytesPerSecond">The new limit, or null for none.</param>
+public sealed record LimitMerge(string Disk, Guid JobId, long? BytesPerSecond) : WorkerRequest;
+
+/// <summary>Ends a merge; the chain stays as it was. Refused once everything is copied. Without a merge of that job it is already so.</summary>
+/// <param name="Disk">Name of the export.</param>
+/// <param name="JobId">The job that started it.</param>
+public sealed record CancelMerge(string Disk, Guid JobId) : WorkerRequest;
+
+/// <summary>Forgets a merge that has ended, well or not.</summary>
+/// <param name="Disk">Name of the export.</param>
+/// <param name="JobId">The job that started it.</param>
+public sealed record ForgetMerge(string Disk, Guid JobId) : WorkerRequest;
 
 /// <summary>The answer to a request: the status after it, or a problem.</summary>
 /// <param name="Status">The status after the request was carried out; null when it was refused.</param>

@@ -25,6 +25,9 @@ public sealed record WorkerStatus(
 /// <param name="Points">Points in time since which its changes are marked, oldest first; null for none.</param>
 /// <param name="Gaps">What its file systems do not give, locks say, and what that means; null for nothing.</param>
 /// <param name="Shortfall">It does not get the requests it was promised; null while it does, or wants less.</param>
+/// <param name="Layers">The files of its chain, the one that is written to first; null before it is open, and from workers of earlier versions.</param>
+/// <param name="Layer">The image that was put on top last; null for none.</param>
+/// <param name="Merge">The merge of one of its layers, while there is one or after it has ended and until it is forgotten.</param>
 public sealed record WorkerDiskStatus(
     string Name,
     string Path,
@@ -38,4 +41,7 @@ public sealed record WorkerDiskStatus(
     DiskLimitSpec? Limits = null,
     IReadOnlyList<DiskPoint>? Points = null,
     IReadOnlyList<string>? Gaps = null,
-    DiskShortfall? Shortfall = null);
+    DiskShortfall? Shortfall = null,
+    IReadOnlyList<string>? Layers = null,
+    AddedLayer? Layer = null,
+    MergeStatus? Merge = null);

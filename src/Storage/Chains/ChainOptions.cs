@@ -27,6 +27,10 @@ public sealed record ChainOptions
     /// people who say so, never for a VM.</summary>
     public bool IgnoreParentMismatch { get; init; }
 
+    /// <summary>A layer below the image that is opened for writing too, keeping the identity that its child recorded: what a live merge writes into
+    /// (<see cref="Operations.LiveMerge"/>). The absolute path as the chain has it; null for none.</summary>
+    public string? WritableLayer { get; init; }
+
     /// <summary>Leaves the identity that children record as it is although the image is written to: only where children cover
     /// every byte that changes.</summary>
     internal bool KeepsLinkage { get; init; }

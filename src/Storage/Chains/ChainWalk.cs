@@ -29,7 +29,7 @@ internal static class ChainWalk
             // By name as well: the leaf is locked for writing and could not be opened a second time.
             if (layers.Exists(layer => layer.Path == found))
                 throw Circle(child, found);
-            var parent = LocalFile.Open(found, readOnly: true, cache: options.Cache);
+            var parent = LocalFile.Open(found, readOnly: found != options.WritableLayer, cache: options.Cache);
             files.Add(parent);
             if (!seen.Add(parent.Identity))
                 throw Circle(child, found);

@@ -21,26 +21,54 @@ public static class ChildImage
     {
         var chain = await DiskChain.DescribeAsync(parentPath, new ChainOptions { Paths = paths }, cancellationToken).ConfigureAwait(false);
         var parent = chain[0];
-        var format = ImageProbe.FamilyOf(parent.Description.Format) switch
-        {
-            "VHDX" => ImageFormat.VhdxDifferencing,
-            "VHD" => ImageFormat.VhdDifferencing,
-            _ => throw Invalid(path, $"{parentPath} is a raw file, which cannot be a parent; convert it to VHDX first"),
-        };
         if (size < parent.Description.Size)
             throw Invalid(path, $"size {size} is smaller than the parent's {parent.Description.Size} bytes");
-        options ??= new ImageCreateOptions();
+        var inherited = FormatOver(path, parent) == ImageFormat.VhdxDifferencing
+            ? await InheritedAsync(parent.Path, cancellationToken).ConfigureAwait(false)
+            : [];
+        await WriteAsync(path, parent, size ?? parent.Description.Size, options ?? new ImageCreateOptions(), inherited, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Creates an image on top of a disk that is open, and may go on being written to until the new image is opened over it.</summary>
+    /// <param name="path">The new file; must not exist.</param>
+    /// <param name="chain">The disk. The new image records its <see cref="DiskChain.Leaf"/> as it is now, and fits only while that stays so.</param>
+    /// <param name="cancellationToken">Gives up and removes the file.</param>
+    /// <returns>The parent as it was recorded.</returns>
+    /// <exception cref="StorageException">As for <see cref="CreateAsync"/>.</exception>
+    public static async ValueTask<ChainLayer> CreateOverAsync(string path, DiskChain chain, CancellationToken cancellationToken)
+    {
+        var parent = chain.Leaf;
+        var inherited = chain.Device is VhdxDisk disk ? await disk.ReadInheritedAsync(cancellationToken).ConfigureAwait(false) : [];
+        await WriteAsync(path, parent, parent.Description.Size, new ImageCreateOptions(), inherited, cancellationToken).ConfigureAwait(false);
+        return parent;
+    }
+
+    private static ValueTask WriteAsync(
+        string path, ChainLayer parent, long size, ImageCreateOptions options, IReadOnlyList<VhdxMetadataItem> inherited, CancellationToken cancellationToken)
+    {
+        var format = FormatOver(path, parent);
         var child = options with
         {
             BlockSize = options.BlockSize ?? parent.Description.BlockSize ?? DefaultBlockSize,
             LogicalSectorSize = parent.Description.LogicalSectorSize,
             PhysicalSectorSize = parent.Description.PhysicalSectorSize,
             Identifier = options.Identifier ?? (format == ImageFormat.VhdxDifferencing ? parent.Description.Identifier : null),
-            Metadata = format == ImageFormat.VhdxDifferencing ? await InheritedAsync(parent.Path, cancellationToken).ConfigureAwait(false) : [],
+            Metadata = inherited,
         };
-        await DiskImage.CreateAsync(
-            path, format, size ?? parent.Description.Size, child, LinkTo(path, parent), cancellationToken).ConfigureAwait(false);
+        return DiskImage.CreateAsync(path, format, size, child, LinkTo(path, parent), cancellationToken);
     }
+
+    /// <summary>The format of images on top of one; null for a raw file, on top of which none can be.</summary>
+    /// <param name="parent">The parent's format.</param>
+    public static ImageFormat? FormatOver(ImageFormat parent) => ImageProbe.FamilyOf(parent) switch
+    {
+        "VHDX" => ImageFormat.VhdxDifferencing,
+        "VHD" => ImageFormat.VhdDifferencing,
+        _ => null,
+    };
+
+    private static ImageFormat FormatOver(string path, ChainLayer parent) => FormatOver(parent.Description.Format)
+        ?? throw Invalid(path, $"{parent.Path} is a raw file, which cannot be a parent; convert it to VHDX first");
 
     /// <summary>Writes into a differencing image where its parent is now.</summary>
     /// <param name="path">The differencing image. After a crash it has either the old or the new link.</param>

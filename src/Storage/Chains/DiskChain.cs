@@ -1,5 +1,6 @@
 using Godwit.Storage.Files;
 using Godwit.Storage.Formats;
+using Godwit.Storage.Formats.Vhdx;
 
 namespace Godwit.Storage.Chains;
 
@@ -7,10 +8,10 @@ namespace Godwit.Storage.Chains;
 /// <remarks>The files stay open and locked as long as <see cref="Device"/>, which owns them: dispose the device.</remarks>
 public sealed class DiskChain
 {
-    private DiskChain(IReadOnlyList<ChainLayer> layers, BlockDevice device, IReadOnlyList<string> gaps)
+    private DiskChain(IReadOnlyList<ChainLayer> layers, IReadOnlyList<BlockDevice> devices, IReadOnlyList<string> gaps)
     {
         Layers = layers;
-        Device = device;
+        Devices = devices;
         Gaps = gaps;
     }
 
@@ -18,10 +19,27 @@ public sealed class DiskChain
     public IReadOnlyList<ChainLayer> Layers { get; }
 
     /// <summary>The disk. Owns every layer.</summary>
-    public BlockDevice Device { get; }
+    public BlockDevice Device => Devices[0];
+
+    /// <summary>The device of each layer; the one above owns it.</summary>
+    internal IReadOnlyList<BlockDevice> Devices { get; }
+
+    /// <summary>The image on top as it is now: its size may have changed since it was opened, and its identity does with the first change.</summary>
+    public ChainLayer Leaf => Layers[0] with
+    {
+        Description = Layers[0].Description with
+        {
+            Size = Device.Length,
+            Linkage = Device is VhdxDisk disk ? disk.DataWriteGuid : Layers[0].Description.Linkage,
+        },
+    };
 
     /// <summary>What the file systems of the layers do not give, and what that means; empty on most.</summary>
     public IReadOnlyList<string> Gaps { get; }
+
+    /// <summary>The same open chain after its image got another name.</summary>
+    /// <param name="path">The name, absolute.</param>
+    public DiskChain At(string path) => new([Layers[0] with { Path = path }, .. Layers.Skip(1)], Devices, Gaps);
 
     /// <summary>Opens an image and its parents, each checked to be the one its child was made from.</summary>
     /// <param name="path">The file or block device.</param>
@@ -36,8 +54,8 @@ public sealed class DiskChain
         try
         {
             var layers = await ChainWalk.OpenFilesAsync(path, options, files, cancellationToken).ConfigureAwait(false);
-            var device = await StackAsync(layers, files, options.KeepsLinkage, cancellationToken).ConfigureAwait(false);
-            return new DiskChain(layers, device, [.. files.SelectMany(file => file.Gaps).Distinct()]);
+            var devices = await StackAsync(layers, files, options.KeepsLinkage, cancellationToken).ConfigureAwait(false);
+            return new DiskChain(layers, devices, [.. files.SelectMany(file => file.Gaps).Distinct()]);
         }
         catch
         {
@@ -70,24 +88,27 @@ public sealed class DiskChain
     }
 
     /// <summary>Opens the base, then each child on top of it.</summary>
-    private static async ValueTask<BlockDevice> StackAsync(
+    private static async ValueTask<BlockDevice[]> StackAsync(
         List<ChainLayer> layers, List<LocalFile> files, bool keepsLinkage, CancellationToken cancellationToken)
     {
-        BlockDevice? device = null;
+        var devices = new BlockDevice[layers.Count];
+        BlockDevice? top = null;
         try
         {
             for (var index = layers.Count - 1; index >= 0; index--)
             {
-                device = await LayerFormats.OpenAsync(
-                    files[index], layers[index].Description.Format, device, keepsLinkage, cancellationToken).ConfigureAwait(false);
+                // Whoever writes below the leaf writes what the layers above cover.
+                var keeps = keepsLinkage || (index > 0 && !files[index].IsReadOnly);
+                top = devices[index] = await LayerFormats.OpenAsync(
+                    files[index], layers[index].Description.Format, top, keeps, cancellationToken).ConfigureAwait(false);
             }
         }
-        catch when (device is not null)
+        catch when (top is not null)
         {
-            await device.DisposeAsync().ConfigureAwait(false);
+            await top.DisposeAsync().ConfigureAwait(false);
             throw;
         }
 
-        return device!;
+        return devices;
     }
 }

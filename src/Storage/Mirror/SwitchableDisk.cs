@@ -65,6 +65,44 @@ public sealed class SwitchableDisk : BlockDevice
         }
     }
 
+    /// <summary>Exchanges the inner devices of several disks at one instant, at which none of them has a request under way: what was answered before it
+    /// is on the old devices, everything else goes to the new ones.</summary>
+    /// <param name="disks">The disks, each once, always in the same order.</param>
+    /// <param name="exchange">Gets the current devices and returns those to serve from now on, in the same order; they must fit
+    /// (<see cref="CheckReplacement"/>). Requests of all disks wait meanwhile. When it throws, the old devices stay.</param>
+    /// <param name="cancellationToken">Gives up while waiting for requests under way.</param>
+    public static async ValueTask ReplaceAllAsync(
+        IReadOnlyList<SwitchableDisk> disks, Func<IReadOnlyList<BlockDevice>, ValueTask<IReadOnlyList<BlockDevice>>> exchange,
+        CancellationToken cancellationToken)
+    {
+        var taken = 0;
+        try
+        {
+            for (; taken < disks.Count; taken++)
+                await disks[taken]._replacing.WaitAsync(cancellationToken).ConfigureAwait(false);
+            var closing = disks.Select(disk => disk._gate.CloseAsync(cancellationToken)).ToArray();
+            try
+            {
+                await Task.WhenAll(closing).ConfigureAwait(false);
+                var next = await exchange([.. disks.Select(disk => disk._current)]).ConfigureAwait(false);
+                for (var index = 0; index < disks.Count; index++)
+                    disks[index].CheckReplacement(next[index]);
+                for (var index = 0; index < disks.Count; index++)
+                    disks[index]._current = next[index];
+            }
+            finally
+            {
+                foreach (var disk in disks)
+                    disk._gate.Open();
+            }
+        }
+        finally
+        {
+            while (taken-- > 0)
+                disks[taken]._replacing.Release();
+        }
+    }
+
     /// <summary>Runs something while no request is under way: holds new ones back and waits for the others.</summary>
     /// <param name="action">Gets the size of the disk in bytes. Requests wait meanwhile: be quick.</param>
     /// <param name="cancellationToken">Gives up while waiting; then nothing was run.</param>

@@ -70,24 +70,57 @@ public sealed class ChainMerge
         {
             BeforeStep?.Invoke("copy");
             await CopyDownAsync(progress, cancellationToken).ConfigureAwait(false);
-            BeforeStep?.Invoke("metadata");
-            if (LayerFormats.RecordsContent(Target.Description.Format))
-                await LayerLinks.CarryMetadataAsync(Merged[0].Path, Target.Path).ConfigureAwait(false);
-            BeforeStep?.Invoke("relink");
-            if (Above is ChainLayer above)
-                await RelinkAsync(above).ConfigureAwait(false);
+            await RelinkAsync().ConfigureAwait(false);
         }
 
-        BeforeStep?.Invoke("identity");
-        if (LayerFormats.RecordsContent(Target.Description.Format))
-            await LayerLinks.SetLinkageAsync(Target.Path, Merged[0].Description.Linkage!.Value).ConfigureAwait(false);
-
+        await TakeIdentityAsync().ConfigureAwait(false);
         foreach (var layer in Merged)
         {
             BeforeStep?.Invoke("remove");
             LocalFolder.Remove(layer.Path);
             LocalFolder.Sync(Path.GetDirectoryName(layer.Path)!);
         }
+    }
+
+    /// <summary>Does what is left once a layer's bytes are in its parent and survive a power cut, all but removing its file. May be done again after it
+    /// was cut short anywhere: the chain reads the same at every instant. Nobody has the files open.</summary>
+    /// <param name="merged">The layer that will be gone.</param>
+    /// <param name="target">Its parent.</param>
+    /// <param name="above">The layer above it.</param>
+    /// <param name="beforeStep">Told before each step.</param>
+    /// <param name="cancellationToken">Gives up before anything is written.</param>
+    /// <exception cref="StorageException">A file failed. The chain reads as before.</exception>
+    public static async ValueTask SettleAsync(
+        string merged, string target, string above, Action<string>? beforeStep, CancellationToken cancellationToken)
+    {
+        var plan = new ChainMergePlan(
+            [await DescribeAsync(merged, cancellationToken).ConfigureAwait(false)],
+            await DescribeAsync(target, cancellationToken).ConfigureAwait(false),
+            await DescribeAsync(above, cancellationToken).ConfigureAwait(false),
+            IsCopied: true);
+        var merge = new ChainMerge(new ChainOptions(), plan) { BeforeStep = beforeStep };
+        await merge.RelinkAsync().ConfigureAwait(false);
+        await merge.TakeIdentityAsync().ConfigureAwait(false);
+    }
+
+    private static async ValueTask<ChainLayer> DescribeAsync(string path, CancellationToken cancellationToken) =>
+        new(path, await DiskImage.DescribeAsync(path, cancellationToken).ConfigureAwait(false));
+
+    private async ValueTask RelinkAsync()
+    {
+        BeforeStep?.Invoke("metadata");
+        if (LayerFormats.RecordsContent(Target.Description.Format))
+            await LayerLinks.CarryMetadataAsync(Merged[0].Path, Target.Path).ConfigureAwait(false);
+        BeforeStep?.Invoke("relink");
+        if (Above is ChainLayer above)
+            await RelinkAsync(above).ConfigureAwait(false);
+    }
+
+    private async ValueTask TakeIdentityAsync()
+    {
+        BeforeStep?.Invoke("identity");
+        if (LayerFormats.RecordsContent(Target.Description.Format))
+            await LayerLinks.SetLinkageAsync(Target.Path, Merged[0].Description.Linkage!.Value).ConfigureAwait(false);
     }
 
     private async ValueTask CopyDownAsync(Action<OperationProgress> progress, CancellationToken cancellationToken)

@@ -41,6 +41,19 @@ internal sealed record ChainMergePlan(IReadOnlyList<ChainLayer> Merged, ChainLay
         }
     }
 
+    /// <summary>Looks at a chain that is open, and served meanwhile. Changes nothing.</summary>
+    /// <param name="chain">The layers, leaf first.</param>
+    /// <param name="index">The layer to merge into its parent; not the leaf, and not the base.</param>
+    /// <param name="options">How to find the layers.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    public static async ValueTask<ChainMergePlan> MakeLiveAsync(
+        IReadOnlyList<ChainLayer> chain, int index, ChainOptions options, CancellationToken cancellationToken)
+    {
+        var plan = Range(chain, index, null, chain[index - 1], isCopied: false);
+        await plan.RequireTargetCanTakeAsync(chain, options, cancellationToken).ConfigureAwait(false);
+        return plan;
+    }
+
     /// <summary>What an interrupted merge leaves once the layer above has its new parent: the merged layers stand aside.</summary>
     private static async ValueTask<ChainMergePlan?> FindRelinkedAsync(
         IReadOnlyList<ChainLayer> leafChain, string top, string? into, ChainOptions options, CancellationToken cancellationToken)

@@ -98,7 +98,8 @@ internal sealed partial class DiskMirroring
         {
             // Else the copy would push what other disks have in the page cache out of it.
             var options = new ChainOptions { Format = _sourceImage.Format, BypassCache = true, Cache = _context.Entry.Disk.Cache.ToStorage() };
-            target = (await DiskChain.OpenAsync(mirror.UnfinishedPath, options, cancellationToken).ConfigureAwait(false)).Device;
+            _target = await DiskChain.OpenAsync(mirror.UnfinishedPath, options, cancellationToken).ConfigureAwait(false);
+            target = _target.Device;
         }
         catch
         {

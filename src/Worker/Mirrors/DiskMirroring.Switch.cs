@@ -41,6 +41,7 @@ internal sealed partial class DiskMirroring
         await _device.ReplaceAsync((_, _) => CommitAsync(running, mirror), CancellationToken.None).ConfigureAwait(false);
         var waited = _context.Time.GetElapsedTime(asked);
         _context.Log.Note($"{_context.Name}: switched to {mirror.TargetPath}; requests waited {waited.TotalMilliseconds:F1} ms at most");
+        Switched?.Invoke(_target!.At(mirror.TargetPath));
         await LeaveSourceAsync(running).ConfigureAwait(false);
     }
 
@@ -80,7 +81,7 @@ internal sealed partial class DiskMirroring
         try
         {
             LocalFolder.Sync(Path.GetDirectoryName(mirror.TargetPath)!);
-            _context.Config.Update(_context.Name, entry => Switched(entry, mirror)); // COMMIT POINT
+            _context.Config.Update(_context.Name, entry => AfterSwitch(entry, mirror)); // COMMIT POINT
         }
         catch (StorageException e)
         {
@@ -95,7 +96,7 @@ internal sealed partial class DiskMirroring
     }
 
     /// <summary>All else stays: limits, points, cache mode, whether a lease is needed.</summary>
-    private static WorkerDiskConfig Switched(WorkerDiskConfig entry, WorkerMirrorConfig mirror) => entry with
+    private static WorkerDiskConfig AfterSwitch(WorkerDiskConfig entry, WorkerMirrorConfig mirror) => entry with
     {
         Disk = entry.Disk with { Path = mirror.TargetPath },
         Mirror = mirror with { SwitchedFrom = entry.Disk.Path, SourceFile = FileStatus.Read(entry.Disk.Path)?.Identity },

@@ -1,11 +1,13 @@
 using Godwit.Api;
 using Godwit.Api.Workers;
+using Godwit.Storage.Chains;
 using Godwit.Storage.Decorators;
 using Godwit.Storage.Formats;
 using Godwit.Storage.Metrics;
 using Godwit.Storage.Mirror;
 using Godwit.Worker.Control;
 using Godwit.Worker.Interop;
+using Godwit.Worker.Serving;
 
 namespace Godwit.Worker.Mirrors;
 
@@ -18,10 +20,11 @@ internal sealed partial class DiskMirroring
 {
     private readonly MirrorContext _context;
     private readonly SwitchableDisk _device;
-    private readonly ImageDescription _sourceImage;
+    private ImageDescription _sourceImage;
     private readonly Func<GuestLoad> _guests;
     private readonly Fence _fence;
     private volatile RunningMirror? _running;
+    private DiskChain? _target;
     private Problem? _failure;
     private MirrorProgress? _last;
 
@@ -41,6 +44,12 @@ internal sealed partial class DiskMirroring
     }
 
     private WorkerMirrorConfig? Mirror => _context.Entry.Mirror;
+
+    /// <summary>Told of the image that serves the guest after a switch.</summary>
+    internal Action<DiskChain>? Switched { get; set; }
+
+    /// <summary>Another image serves the guest.</summary>
+    internal void Become(ImageDescription sourceImage) => _sourceImage = sourceImage;
 
     /// <summary>How the mirror stands, if there is one.</summary>
     internal MirrorStatus? Status()
@@ -185,26 +194,10 @@ internal sealed partial class DiskMirroring
             await WhileOursAsync(() => StartOverAsync(mirror, CancellationToken.None)).ConfigureAwait(false);
     }
 
-    /// <summary>Does something that writes, counted as a request of a guest is: whoever takes the disk over waits for it.</summary>
-    /// <exception cref="GodwitException"><see cref="ErrorCode.WrongState"/>: the disk is held, or is not ours any more. Nothing was done.</exception>
-    private async Task WhileOursAsync(Func<Task> action)
-    {
-        if (!await _fence.TryRunAsync(action).ConfigureAwait(false))
-            throw new GodwitException(WhyHeld() ?? Held());
-    }
+    private Task WhileOursAsync(Func<Task> action) => Lease.WhileOursAsync(_fence, _context.Name, action);
 
     /// <summary>Why nothing may be written now; null when it may.</summary>
-    private Problem? WhyHeld() => _fence switch
-    {
-        { Revocation: { } revocation } => Problems.Of(revocation),
-        { IsHeld: true } => Held(),
-        _ => null,
-    };
-
-    private Problem Held() => new(
-        ErrorCode.WrongState,
-        $"disk {_context.Name} is held: the lease that says that this host owns it has run out or was taken back; its mirror waits as its guest does",
-        "it goes on with the next lease");
+    private Problem? WhyHeld() => Lease.WhyHeld(_fence, _context.Name);
 
     private static void CheckRate(long? bytesPerSecond)
     {

@@ -53,18 +53,27 @@ internal static class TargetFiles
         context.RemoveBitmaps();
         if (mirror.Remote is not null)
             return;
-        if (mirror.TargetFile is { } identity)
+        Delete(mirror.TargetPath, mirror.UnfinishedPath, mirror.TargetFile);
+        if (mirror.CreatedFolder is not null)
+            RemoveEmptyFolders(Path.GetDirectoryName(mirror.TargetPath), mirror.CreatedFolder);
+    }
+
+    /// <summary>Deletes a file of ours under either of its names. May be repeated.</summary>
+    /// <param name="path">The name it was to get.</param>
+    /// <param name="unfinished">Its name until then.</param>
+    /// <param name="file">Which file it is; null when the worker died before it knew.</param>
+    /// <exception cref="GodwitException">The file system refused.</exception>
+    internal static void Delete(string path, string unfinished, FileIdentity? file)
+    {
+        if (file is { } identity)
         {
-            DeleteIf(mirror.UnfinishedPath, identity);
-            DeleteIf(mirror.TargetPath, identity);
+            DeleteIf(unfinished, identity);
+            DeleteIf(path, identity);
         }
         else
         {
-            DeleteUnidentified(mirror.UnfinishedPath);
+            DeleteUnidentified(unfinished);
         }
-
-        if (mirror.CreatedFolder is not null)
-            RemoveEmptyFolders(Path.GetDirectoryName(mirror.TargetPath), mirror.CreatedFolder);
     }
 
     private static void DeleteIf(string path, FileIdentity identity)

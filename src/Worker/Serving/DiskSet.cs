@@ -1,6 +1,7 @@
 using Godwit.Api;
 using Godwit.Api.Workers;
 using Godwit.Storage.Chains;
+using Godwit.Worker.Layers;
 using Godwit.Worker.Logging;
 using Godwit.Worker.Mirrors;
 
@@ -61,6 +62,29 @@ internal sealed class DiskSet : IDisposable
     /// <exception cref="GodwitException"><see cref="ErrorCode.NotFound"/>: there is none.</exception>
     internal ServedDisk Find(string? name) => _disks.Find(disk => disk.Name == name)
         ?? throw new GodwitException(ErrorCode.NotFound, $"this worker serves no disk called \"{name}\"");
+
+    /// <summary>Puts new images on top of some disks, while nothing else changes these disks.</summary>
+    /// <exception cref="GodwitException">Refused or failed; everything is as it was.</exception>
+    internal Task AddLayersAsync(AddLayers request)
+    {
+        if (request.Layers is not { Count: > 0 } layers || layers.Any(layer => layer is null))
+            throw new GodwitException(ErrorCode.InvalidRequest, "there are no layers to add");
+        if (layers.DistinctBy(layer => layer.Disk).Count() < layers.Count || layers.DistinctBy(layer => layer.Path).Count() < layers.Count)
+            throw new GodwitException(ErrorCode.InvalidRequest, "a disk or a path is named twice");
+
+        // In one order whoever asks, so that two who ask for the same disks do not wait for each other.
+        var wanted = layers.Select(layer => (Disk: Find(layer.Disk), layer.Path)).OrderBy(each => _disks.IndexOf(each.Disk)).ToList();
+        var cuts = new List<(DiskLayers, string)>();
+        return TakeAsync(0);
+
+        Task TakeAsync(int index) => index == wanted.Count
+            ? new LayerCut(request.JobId, cuts).RunAsync()
+            : wanted[index].Disk.WithLayersAsync(disk =>
+            {
+                cuts.Add((disk, wanted[index].Path));
+                return TakeAsync(index + 1);
+            });
+    }
 
     /// <summary>How every disk stands now.</summary>
     internal IReadOnlyList<WorkerDiskStatus> Status() => [.. _disks.Select(disk => disk.Status())];

@@ -11,6 +11,7 @@ using Godwit.Storage.Mirror;
 using Godwit.Storage.Tracking;
 using Godwit.Worker.Control;
 using Godwit.Worker.Interop;
+using Godwit.Worker.Layers;
 using Godwit.Worker.Mirrors;
 using Godwit.Worker.Tracking;
 
@@ -20,6 +21,7 @@ namespace Godwit.Worker.Serving;
 /// <remarks>The status may be read from any thread at any time; everything that changes the disk runs one at a time.</remarks>
 internal sealed class ServedDisk : IDisposable
 {
+    private static readonly TimeSpan InUsePatience = TimeSpan.FromSeconds(2);
     private readonly MirrorContext _context;
     private readonly SemaphoreSlim _gate = new(1);
     private readonly DiskUse _use;
@@ -28,10 +30,13 @@ internal sealed class ServedDisk : IDisposable
     private volatile NbdExport? _export;
     private DiskMirroring? _mirroring;
     private volatile DiskPoints? _points;
+    private volatile DiskLayers? _layers;
+    private DiskMerging? _merging;
     private SwitchableDisk? _device;
     private DiskCounters? _counters;
     private DiskFormat _format;
     private IReadOnlyList<string>? _gaps;
+    private long? _firstTried;
     private bool _closed;
 
     /// <summary>Creates the disk, not opened yet.</summary>
@@ -93,6 +98,22 @@ internal sealed class ServedDisk : IDisposable
         return true;
     });
 
+    /// <summary>Runs something that concerns the merge of a layer.</summary>
+    /// <exception cref="GodwitException"><see cref="ErrorCode.Unavailable"/>: the disk is not open.</exception>
+    internal Task MergeAsync(Func<DiskMerging, Task> change) => ExclusiveAsync(async () =>
+    {
+        await change(WhileOpen(_merging)).ConfigureAwait(false);
+        return true;
+    });
+
+    /// <summary>Runs something with the chain of the disk, while nothing else changes it.</summary>
+    /// <exception cref="GodwitException"><see cref="ErrorCode.Unavailable"/>: the disk is not open.</exception>
+    internal Task WithLayersAsync(Func<DiskLayers, Task> action) => ExclusiveAsync(async () =>
+    {
+        await action(WhileOpen(_layers)).ConfigureAwait(false);
+        return true;
+    });
+
     /// <summary>Limits how much the disk may be used; recorded first, so that the next worker knows.</summary>
     /// <exception cref="GodwitException"><see cref="ErrorCode.InvalidRequest"/>: the limits make no sense.</exception>
     internal Task LimitAsync(DiskLimitSpec limits) => ExclusiveAsync(() =>
@@ -132,6 +153,8 @@ internal sealed class ServedDisk : IDisposable
         _use.Check();
         if (_mirroring is not null && !_closed)
             await _mirroring.CheckAsync().ConfigureAwait(false);
+        if (_merging is not null && !_closed)
+            await _merging.CheckAsync().ConfigureAwait(false);
         return true;
     });
 
@@ -153,7 +176,10 @@ internal sealed class ServedDisk : IDisposable
             entry.Limits,
             _points?.Status(),
             _gaps,
-            _use.Shortfall);
+            _use.Shortfall,
+            _layers is { } layers ? [.. layers.Chain.Layers.Select(layer => layer.Path)] : null,
+            entry.Layer,
+            _merging?.Status() ?? MergeReport.Of(entry.Merge));
     }
 
     /// <summary>Flushes the disk, after whatever is changing it now; not one that is held.</summary>
@@ -171,6 +197,8 @@ internal sealed class ServedDisk : IDisposable
         _closed = true;
         if (_mirroring is not null)
             await _mirroring.CloseAsync().ConfigureAwait(false);
+        if (_merging is not null)
+            await _merging.CloseAsync().ConfigureAwait(false);
         if (_device is { } device && !await _fence.TryRunAsync(() => CloseAsync(device)).ConfigureAwait(false))
             _context.Log.Warn($"{Name} is held for want of a lease: left as it is, not flushed");
         return true;
@@ -187,41 +215,67 @@ internal sealed class ServedDisk : IDisposable
     {
         var disk = _context.Entry.Disk;
         MirrorRecovery.Settle(_context);
+        LayerRecovery.Settle(_context);
         var stamp = ImageStamp.TryRead(disk.Path);
         var image = await DiskImage.DescribeAsync(disk.Path, disk.Format?.ToStorage(), cancellationToken).ConfigureAwait(false);
         if (disk.Format is null)
             Keep(image.Format);
-        var options = new ChainOptions
-        {
-            Format = image.Format,
-            ReadOnly = disk.ReadOnly,
-            ParentFolders = _context.ParentFolders,
-            Cache = disk.Cache.ToStorage(),
-        };
-        var source = await DiskChain.OpenAsync(disk.Path, options, cancellationToken).ConfigureAwait(false);
+        var (source, refused) = await OpenChainAsync(image.Format, cancellationToken).ConfigureAwait(false);
         var changes = new ChangeTracker();
         var device = new SwitchableDisk(source.Device, changes);
         var counters = new DiskCounters();
         var mirroring = new DiskMirroring(_context, device, image, counters.ReadLoad, _fence);
         var points = new DiskPoints(_context, device, changes);
+        var layers = new DiskLayers(_context, device, source, _fence) { Changed = chain => Become(chain, mirroring) };
+        mirroring.Switched = layers.Become;
+        var merging = new DiskMerging(layers, counters.ReadLoad);
         try
         {
             points.Restore(stamp);
+            merging.Resume(refused);
             await mirroring.ResumeAsync(cancellationToken).ConfigureAwait(false);
         }
         catch
         {
+            await merging.CloseAsync().ConfigureAwait(false);
             await device.DisposeAsync().ConfigureAwait(false);
             changes.Dispose();
             throw;
         }
 
+        (_layers, _merging) = (layers, merging);
         (_format, _device, _mirroring, _counters, _points) = (image.Format.ToApi(), device, mirroring, counters, points);
         _export = new NbdExport(Name, Stack(device, counters)) { Changes = changes };
         _gaps = source.Gaps.Count > 0 ? source.Gaps : null;
         foreach (var gap in source.Gaps)
             _context.Log.Warn($"{Name}: {gap}");
         _context.Log.Note($"{Name} is served from {disk.Path} ({_format}, {device.Length} bytes)");
+    }
+
+    /// <summary>Opens the chain; where a merge goes on, with the layer it writes to.</summary>
+    private async Task<(DiskChain Chain, StorageException? Refused)> OpenChainAsync(ImageFormat format, CancellationToken cancellationToken)
+    {
+        var writable = DiskMerging.WritableLayer(_context.Entry);
+        _firstTried ??= _context.Time.GetTimestamp();
+        try
+        {
+            var options = DiskLayers.Options(_context, format, writable);
+            return (await DiskChain.OpenAsync(_context.Entry.Disk.Path, options, cancellationToken).ConfigureAwait(false), null);
+        }
+        catch (StorageException e) when (writable is not null
+            && (e.Kind != StorageErrorKind.InUse || _context.Time.GetElapsedTime(_firstTried.Value) > InUsePatience))
+        {
+            // The guest needs its disk whatever becomes of the merge.
+            var options = DiskLayers.Options(_context, format);
+            return (await DiskChain.OpenAsync(_context.Entry.Disk.Path, options, cancellationToken).ConfigureAwait(false), e);
+        }
+    }
+
+    private void Become(DiskChain chain, DiskMirroring mirroring)
+    {
+        var image = chain.Layers[0].Description;
+        _format = image.Format.ToApi();
+        mirroring.Become(image);
     }
 
     private async Task CloseAsync(SwitchableDisk device)

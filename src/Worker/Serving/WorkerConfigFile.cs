@@ -34,13 +34,17 @@ internal sealed class WorkerConfigFile
     /// <param name="change">Makes the new entry from the old one.</param>
     /// <exception cref="Storage.StorageException">The file system refused. The file then holds the old entry, or, if only the
     /// very last step failed, the new one: <see cref="Reload"/> tells.</exception>
-    internal void Update(string name, Func<WorkerDiskConfig, WorkerDiskConfig> change)
+    internal void Update(string name, Func<WorkerDiskConfig, WorkerDiskConfig> change) => Update([name], change);
+
+    /// <summary>Changes the entries of several disks, all or none.</summary>
+    /// <inheritdoc cref="Update(string, Func{WorkerDiskConfig, WorkerDiskConfig})"/>
+    internal void Update(IReadOnlyList<string> names, Func<WorkerDiskConfig, WorkerDiskConfig> change)
     {
         lock (_gate)
         {
             var changed = _current with
             {
-                Disks = [.. _current.Disks.Select(entry => entry.Disk.Name == name ? change(entry) : entry)],
+                Disks = [.. _current.Disks.Select(entry => names.Contains(entry.Disk.Name) ? change(entry) : entry)],
             };
             LocalFolder.WriteAtomically(_path, JsonSerializer.SerializeToUtf8Bytes(changed, ApiJson.Default.WorkerConfig));
             _current = changed;

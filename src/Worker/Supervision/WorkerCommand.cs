@@ -1,6 +1,7 @@
 using System.Collections;
 using System.Globalization;
 using Godwit.Worker.Interop;
+using Godwit.Worker.Layers;
 using Godwit.Worker.Sandbox;
 
 namespace Godwit.Worker.Supervision;
@@ -45,7 +46,7 @@ internal static class WorkerCommand
         List<string> kept = [];
         foreach (DictionaryEntry entry in System.Environment.GetEnvironmentVariables())
         {
-            if (entry.Key is string name && (name is "PATH" or "HOME" or "TZ" or "LANG" or KernelFeatures.Variable || name.StartsWith("DOTNET_", StringComparison.Ordinal)))
+            if (entry.Key is string name && (name is "PATH" or "HOME" or "TZ" or "LANG" or KernelFeatures.Variable or PlantedDeath.Variable || name.StartsWith("DOTNET_", StringComparison.Ordinal)))
                 kept.Add($"{name}={entry.Value}");
         }
 

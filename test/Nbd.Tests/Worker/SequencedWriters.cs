@@ -74,20 +74,26 @@ internal sealed class SequencedWriters : IAsyncDisposable
 
     public ValueTask DisposeAsync() => new(StopAsync());
 
+    /// <summary>What each place has been told is there, as of now.</summary>
+    public long[] Snapshot() => (long[])_acknowledged.Clone();
+
     /// <summary>Looks for every acknowledged record in a raw image; what was sent later and never answered may be there too.</summary>
-    public void Check(string rawImage)
+    public void Check(string rawImage) => Check(rawImage, _acknowledged);
+
+    /// <summary>Looks for every record that had been acknowledged at some time; later ones may be there too.</summary>
+    public void Check(string rawImage, long[] acknowledged)
     {
         using var file = File.OpenHandle(rawImage);
         var record = new byte[_recordBytes];
         List<string> lost = [];
-        for (var slot = 0; slot < _acknowledged.Length; slot++)
+        for (var slot = 0; slot < acknowledged.Length; slot++)
         {
-            if (_acknowledged[slot] == 0)
+            if (acknowledged[slot] == 0)
                 continue;
             Assert.Equal(_recordBytes, RandomAccess.Read(file, record, (long)slot * _recordBytes));
             var found = BinaryPrimitives.ReadInt64LittleEndian(record);
-            if (found < _acknowledged[slot] || found > _sent[slot] || !record.AsSpan().SequenceEqual(Record(slot, found)))
-                lost.Add($"slot {slot}: acknowledged {_acknowledged[slot]}, found {found}");
+            if (found < acknowledged[slot] || found > _sent[slot] || !record.AsSpan().SequenceEqual(Record(slot, found)))
+                lost.Add($"slot {slot}: acknowledged {acknowledged[slot]}, found {found}");
         }
 
         Assert.True(lost.Count == 0, $"{lost.Count} records lost or torn: {string.Join("; ", lost.Take(5))}");

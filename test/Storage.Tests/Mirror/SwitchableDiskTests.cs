@@ -64,6 +64,51 @@ public sealed class SwitchableDiskTests
     }
 
     [Fact(Timeout = 30_000)]
+    public async Task Several_disks_are_exchanged_at_one_instant()
+    {
+        ReferenceDisk[] olds = [new(Size), new(Size)], news = [new(Size), new(Size)];
+        await using var first = new SwitchableDisk(olds[0]);
+        await using var second = new SwitchableDisk(olds[1]);
+        var waiting = new List<Task>();
+        await SwitchableDisk.ReplaceAllAsync(
+            [first, second],
+            current =>
+            {
+                Assert.Equal(olds, current);
+                waiting.Add(first.WriteAsync(0, Filled(1), WriteFlags.None, None).AsTask());
+                waiting.Add(second.WriteAsync(0, Filled(2), WriteFlags.None, None).AsTask());
+                Assert.DoesNotContain(waiting, task => task.IsCompleted);
+                return new(news);
+            },
+            None);
+        await Task.WhenAll(waiting);
+        Assert.Equal((1, 2, 0, 0), (news[0].ToArray()[0], news[1].ToArray()[0], olds[0].ToArray()[0], olds[1].ToArray()[0]));
+    }
+
+    [Fact(Timeout = 30_000)]
+    public async Task When_one_disk_does_not_fit_or_the_exchange_throws_all_old_ones_stay_and_go_on()
+    {
+        var (old, other) = (new ReferenceDisk(Size), new ReferenceDisk(Size));
+        await using var first = new SwitchableDisk(old);
+        await using var second = new SwitchableDisk(other);
+        await Assert.ThrowsAsync<StorageException>(async () => await SwitchableDisk.ReplaceAllAsync(
+            [first, second], _ => new([new ReferenceDisk(Size), new ReferenceDisk(2 * Size)]), None));
+        await Assert.ThrowsAsync<TimeoutException>(async () => await SwitchableDisk.ReplaceAllAsync([first, second], _ => throw new TimeoutException(), None));
+        using var cancelled = new CancellationTokenSource();
+        await using var slow = new HeldDisk(Size);
+        await using var third = new SwitchableDisk(slow);
+        var held = third.WriteAsync(0, Filled(3), WriteFlags.None, None).AsTask();
+        var waiting = SwitchableDisk.ReplaceAllAsync([first, third], _ => throw new TimeoutException(), cancelled.Token).AsTask();
+        await cancelled.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);
+        slow.Release();
+        await held;
+        await first.WriteAsync(0, Filled(1), WriteFlags.None, None);
+        await second.WriteAsync(0, Filled(2), WriteFlags.None, None);
+        Assert.Equal((1, 2), (old.ToArray()[0], other.ToArray()[0]));
+    }
+
+    [Fact(Timeout = 30_000)]
     public async Task An_exchange_waits_for_requests_under_way()
     {
         await using var slow = new HeldDisk(Size);

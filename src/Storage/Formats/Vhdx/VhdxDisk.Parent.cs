@@ -36,6 +36,13 @@ public sealed partial class VhdxDisk
         return await items.ReadOfVirtualDiskAsync(cancellationToken).ConfigureAwait(false);
     }
 
+    /// <summary>The same of a disk that is open and may be written to meanwhile: none of these items ever changes then.</summary>
+    internal async ValueTask<IReadOnlyList<VhdxMetadataItem>> ReadInheritedAsync(CancellationToken cancellationToken)
+    {
+        var items = await VhdxMetadata.ReadTableAsync(_file, _metadataRegion, cancellationToken).ConfigureAwait(false);
+        return await items.ReadOfVirtualDiskAsync(cancellationToken).ConfigureAwait(false);
+    }
+
     /// <summary>Changes what a differencing image says about its parent. Whether that parent fits is the caller's to know.</summary>
     /// <remarks>The new text goes to a part of the metadata region that nobody uses and is stable before the one line that points
     /// to it is changed. That line lies within one sector, so a crash at any moment leaves the old parent or the new one, whole.

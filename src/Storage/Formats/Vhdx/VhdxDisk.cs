@@ -17,6 +17,7 @@ public sealed partial class VhdxDisk : BlockDevice, ILayer
     private readonly VhdxHeaders _headers;
     private readonly BlockAllocationTable _table;
     private readonly VhdxRegion _batRegion;
+    private readonly VhdxRegion _metadataRegion;
     private readonly SectorBitmaps? _bitmaps;
     private readonly ParentView? _parent;
     private readonly long _parentLength;
@@ -38,6 +39,7 @@ public sealed partial class VhdxDisk : BlockDevice, ILayer
         _headers = image.Headers;
         _table = image.Table;
         _batRegion = image.Regions.Bat;
+        _metadataRegion = image.Regions.Metadata;
         _fixedRanges = image.Layout.Fixed;
         _space = VhdxSpace.Of(image, options);
         if (options.Parent is BlockDevice parent)
