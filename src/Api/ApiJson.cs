@@ -27,6 +27,7 @@ namespace Godwit.Api;
 [JsonSerializable(typeof(RenameRequest))]
 [JsonSerializable(typeof(RescanRequest))]
 [JsonSerializable(typeof(IReadOnlyList<RescanFinding>))]
+[JsonSerializable(typeof(IReadOnlyList<CheckFinding>))]
 [JsonSerializable(typeof(StopRequest))]
 [JsonSerializable(typeof(IReadOnlyList<StoppedVirtualMachine>))]
 [JsonSerializable(typeof(StorageMoveRequest))]

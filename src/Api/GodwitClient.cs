@@ -149,6 +149,11 @@ public sealed partial class GodwitClient : IDisposable
         HttpMethod.Post, "v1/host/rescan", ToJson(request, ApiJson.Default.RescanRequest), ApiJson.Default.IReadOnlyListRescanFinding, Slow,
         cancellationToken);
 
+    /// <summary>Looks at everything the host needs.</summary>
+    /// <param name="cancellationToken">Gives up waiting.</param>
+    public Task<IReadOnlyList<CheckFinding>> CheckHostAsync(CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Get, "v1/host/checks", null, ApiJson.Default.IReadOnlyListCheckFinding, Quick, cancellationToken);
+
     /// <summary>Closes the connections.</summary>
     public void Dispose() => _http.Dispose();
 

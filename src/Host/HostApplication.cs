@@ -1,6 +1,7 @@
 using System.Text.Json.Serialization;
 using Godwit.Api;
 using Godwit.ControlPlane.Access;
+using Godwit.ControlPlane.Checks;
 using Godwit.ControlPlane.Jobs;
 using Godwit.ControlPlane.Migrations;
 using Godwit.ControlPlane.Store;
@@ -10,6 +11,7 @@ using Godwit.ControlPlane.VirtualMachines.Removing;
 using Godwit.ControlPlane.VirtualMachines.Saving;
 using Godwit.Host.Access;
 using Godwit.Host.Certificates;
+using Godwit.Host.Checks;
 using Godwit.Host.Endpoints;
 using Godwit.Host.Http;
 using Godwit.Host.VirtualMachines;
@@ -54,7 +56,7 @@ internal static class HostApplication
             json.SerializerOptions.UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow;
         });
         builder.Services.AddSingleton(certificates);
-        AddParts(builder.Services, options, database, parts, accelerators, time);
+        AddParts(builder.Services, options, folders, database, parts, accelerators, time);
         var app = builder.Build();
         var trail = app.Services.GetRequiredService<AuditTrail>();
         app.Use(next => context => trail.InvokeAsync(context, next));
@@ -122,6 +124,7 @@ internal static class HostApplication
     private static void AddParts(
         IServiceCollection services,
         DaemonOptions options,
+        HostFolders folders,
         Database database,
         VirtualMachineParts parts,
         IAcceleratorChoice accelerators,
@@ -162,6 +165,13 @@ internal static class HostApplication
                 parts, provider.GetRequiredService<JobRunner>(), provider.GetRequiredService<SavedStates>(), time, (vm, text) => log.LogWarning("VM {Name} {Text}", vm.Name, text));
         });
         services.AddSingleton<AutomaticStop>();
+        services.AddSingleton(folders);
+        services.AddSingleton<IHostCheck, ProgramCheck>();
+        services.AddSingleton<IHostCheck, FolderCheck>();
+        services.AddSingleton<IHostCheck, ClockCheck>();
+        services.AddSingleton<IHostCheck, MachineCheck>();
+        services.AddSingleton<IHostCheck, JobCheck>();
+        services.AddSingleton<HostChecks>();
         services.AddSingleton<Rescan>();
         services.AddSingleton(provider =>
         {

@@ -16,7 +16,7 @@ internal static class HostCommands
         show.Does(shell, global, ShowAsync);
         return new Command("host", "The computer godwitd runs on")
         {
-            show, HostCertificate.CreateInit(shell, global), HostCertificate.CreateRenew(shell, global), HostToken.Create(shell, global),
+            show, HostCheck.Create(shell, global), HostCertificate.CreateInit(shell, global), HostCertificate.CreateRenew(shell, global), HostToken.Create(shell, global),
             HostJoin.Create(shell, global), HostAudit.Create(shell, global), HostRescan.Create(shell, global), HostStopVms.Create(shell, global),
         };
     }

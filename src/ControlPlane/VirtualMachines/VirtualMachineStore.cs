@@ -163,6 +163,11 @@ public sealed class VirtualMachineStore(Database database, IFolders folders)
         }
     }
 
+    /// <summary>Whether a VM's file says something else than its record, or is not there.</summary>
+    /// <exception cref="GodwitException">The file cannot be read, or is damaged.</exception>
+    internal bool Differs(VirtualMachineRecord vm) =>
+        _files.Read(vm.ConfigurationFile) is not { } file || Format(file with { Path = vm.Path }) != Format(vm);
+
     private void Replace(VirtualMachineRecord vm) => database.Execute(
         "UPDATE vms SET name = $name, body = $body WHERE id = $id",
         ("$id", vm.Id.ToString("D")), ("$name", vm.Name), ("$body", Format(vm)));

@@ -17,6 +17,7 @@ internal static class EndpointRoles
         ["GET /v1/jobs/{id:guid}"] = Viewer,
         ["GET /v1/jobs/{id:guid}/events"] = Viewer,
         ["GET /v1/host"] = Viewer,
+        ["GET /v1/host/checks"] = Viewer,
         ["GET /v1/statistics"] = Viewer,
         ["GET /metrics"] = Viewer,
 

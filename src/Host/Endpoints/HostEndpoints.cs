@@ -1,5 +1,6 @@
 using Godwit.Api.Hosts;
 using Godwit.Api.VirtualMachines;
+using Godwit.ControlPlane.Checks;
 using Godwit.ControlPlane.Jobs;
 using Godwit.ControlPlane.VirtualMachines;
 using Godwit.Host.VirtualMachines;
@@ -12,6 +13,8 @@ internal static class HostEndpoints
     public static void Map(IEndpointRouteBuilder routes)
     {
         routes.MapGet("/v1/host", ShowAsync).WithTags("Host").WithSummary("The host itself.");
+        routes.MapGet("/v1/host/checks", (HostChecks checks, CancellationToken token) => checks.RunAsync(token))
+            .WithTags("Host").WithSummary("Looks at everything the host needs; changes nothing.");
         routes.MapPost("/v1/host/rescan", (RescanRequest request, Rescan rescan, CancellationToken token) => rescan.RunAsync(request, token))
             .WithTags("Host").WithSummary("Finds configuration files of VMs and takes them in; with dryRun only says what would be done.");
         routes.MapPost("/v1/host/stop-vms", (AutomaticStop stop, CancellationToken token) => stop.StopAllAsync(token))
