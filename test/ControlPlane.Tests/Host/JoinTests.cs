@@ -86,11 +86,12 @@ public sealed class JoinTests
         good.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, false, 0, true));
         var broken = good.CreateSigningRequest();
         broken[^5] ^= 1;
-        foreach (var request in new[]
-        {
+        string[] unsound =
+        [
             "", "x", PemEncoding.WriteString("CERTIFICATE REQUEST", broken), new CertificateRequest("CN=a", large, HashAlgorithmName.SHA256).CreateSigningRequestPem(),
             new CertificateRequest("CN=a", rsa, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1).CreateSigningRequestPem(), new string('x', 10_000),
-        })
+        ];
+        foreach (var request in unsound)
             Assert.Equal(400, (await AskAsync(secret, request)).Status);
         Assert.Equal(403, (await AskAsync(secret[..^1], good.CreateSigningRequestPem())).Status);
         Assert.Equal(403, (await AskAsync("", good.CreateSigningRequestPem())).Status);

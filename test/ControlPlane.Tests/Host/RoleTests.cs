@@ -1,6 +1,5 @@
 using System.Net;
 using System.Net.Sockets;
-using System.Text.Json;
 using Godwit.Api;
 using Godwit.Api.Access;
 using Godwit.Host.Access;
