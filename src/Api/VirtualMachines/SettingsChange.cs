@@ -8,6 +8,7 @@ namespace Godwit.Api.VirtualMachines;
 /// <param name="Initrd">See <see cref="VirtualMachineSettings.Initrd"/>.</param>
 /// <param name="Append">See <see cref="VirtualMachineSettings.Append"/>.</param>
 /// <param name="Serial">See <see cref="VirtualMachineSettings.Serial"/>.</param>
+/// <param name="Networks">All adapters; an empty list takes them away.</param>
 /// <param name="AutomaticStartAction">See <see cref="VirtualMachineSettings.AutomaticStartAction"/>.</param>
 /// <param name="AutomaticStartDelay">See <see cref="VirtualMachineSettings.AutomaticStartDelay"/>.</param>
 /// <param name="AutomaticStopAction">See <see cref="VirtualMachineSettings.AutomaticStopAction"/>.</param>
@@ -22,6 +23,7 @@ public sealed record SettingsChange(
     string? Initrd = null,
     string? Append = null,
     string? Serial = null,
+    IReadOnlyList<NetworkAdapter>? Networks = null,
     StartAction? AutomaticStartAction = null,
     int? AutomaticStartDelay = null,
     StopAction? AutomaticStopAction = null,
@@ -31,7 +33,8 @@ public sealed record SettingsChange(
 {
     /// <summary>Whether anything is asked for that a VM takes up only when it starts.</summary>
     public bool NeedsOff =>
-        (Memory ?? Cpus) is not null || CompatibilityForMigration is not null || (Kernel ?? Initrd ?? Append ?? Serial) is not null;
+        (Memory ?? Cpus) is not null || CompatibilityForMigration is not null || (Kernel ?? Initrd ?? Append ?? Serial) is not null
+        || Networks is not null;
 
     /// <summary>The settings after the change.</summary>
     /// <param name="settings">The settings before.</param>
@@ -44,6 +47,7 @@ public sealed record SettingsChange(
         Initrd = Text(Initrd, settings.Initrd),
         Append = Text(Append, settings.Append),
         Serial = Text(Serial, settings.Serial),
+        Networks = Networks ?? settings.Networks,
         AutomaticStartAction = AutomaticStartAction ?? settings.AutomaticStartAction,
         AutomaticStartDelay = AutomaticStartDelay ?? settings.AutomaticStartDelay,
         AutomaticStopAction = AutomaticStopAction ?? settings.AutomaticStopAction,

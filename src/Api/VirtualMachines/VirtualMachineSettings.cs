@@ -9,6 +9,7 @@ namespace Godwit.Api.VirtualMachines;
 /// <param name="Initrd">Initial RAM disk for direct boot.</param>
 /// <param name="Append">Kernel command line for direct boot.</param>
 /// <param name="Serial">File that receives everything the guest prints on its first serial port.</param>
+/// <param name="Networks">Its network adapters, in the order the guest sees them; none when null.</param>
 /// <param name="AutomaticStartAction">What to do with the VM when the host has started. May always be changed.</param>
 /// <param name="AutomaticStartDelay">How many seconds to wait before that. May always be changed.</param>
 /// <param name="AutomaticStopAction">What to do with the VM when the host shuts down. May always be changed.</param>
@@ -25,6 +26,7 @@ public sealed record VirtualMachineSettings(
     string? Initrd = null,
     string? Append = null,
     string? Serial = null,
+    IReadOnlyList<NetworkAdapter>? Networks = null,
     StartAction AutomaticStartAction = StartAction.StartIfRunning,
     int AutomaticStartDelay = 0,
     StopAction AutomaticStopAction = StopAction.Save,

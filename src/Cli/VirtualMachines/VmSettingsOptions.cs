@@ -19,6 +19,8 @@ internal sealed class VmSettingsOptions
     private readonly Option<string?> _initrd = Text("--initrd", "Initial RAM disk for direct boot", "FILE");
     private readonly Option<string?> _append = Text("--append", "Kernel command line for direct boot", "TEXT");
     private readonly Option<string?> _serial = Text("--serial", "File that receives what the guest prints on its first serial port", "FILE");
+    private readonly Option<NetworkAdapter[]> _networks = Networks();
+    private readonly Option<bool> _noNetwork = new("--no-network") { Description = "No network adapter" };
     private readonly Option<StartAction?> _start = Choice<StartAction>("--automatic-start", "When the host has started");
     private readonly Option<int?> _startDelay = Number("--automatic-start-delay", "Wait before that", "SECONDS", 0);
     private readonly Option<StopAction?> _stop = Choice<StopAction>("--automatic-stop", "When the host shuts down");
@@ -35,20 +37,47 @@ internal sealed class VmSettingsOptions
     {
         Option[] all =
         [
-            _memory, _cpus, _compatible, _kernel, _initrd, _append, _serial, _start, _startDelay, _stop, _critical, _criticalTimeout, _notes,
+            _memory, _cpus, _compatible, _kernel, _initrd, _append, _serial, _networks, _noNetwork, _start, _startDelay, _stop, _critical, _criticalTimeout, _notes,
         ];
         foreach (var option in all)
             verb.Add(option);
     }
 
     /// <summary>What was asked for.</summary>
-    public SettingsChange Read(Session session) => new(
+    public SettingsChange Read(Session session)
+    {
+        var networks = session.Get(_networks) is { Length: > 0 } given ? given : null;
+        if (session.Get(_noNetwork) && networks is not null)
+            throw new UsageException("--network and --no-network exclude each other");
+        return Read(session, session.Get(_noNetwork) ? [] : networks);
+    }
+
+    private SettingsChange Read(Session session, IReadOnlyList<NetworkAdapter>? networks) => new(
         session.Get(_memory), session.Get(_cpus), session.Get(_compatible), File(session, _kernel), File(session, _initrd),
-        session.Get(_append), File(session, _serial), session.Get(_start), session.Get(_startDelay), session.Get(_stop),
+        session.Get(_append), File(session, _serial), networks, session.Get(_start), session.Get(_startDelay), session.Get(_stop),
         session.Get(_critical), session.Get(_criticalTimeout), session.Get(_notes));
 
     // An empty text takes the file away; made absolute it would be the working folder.
     private static string? File(Session session, Option<string?> option) => session.Get(option) is "" ? "" : session.GetPath(option);
+
+    private static Option<NetworkAdapter[]> Networks() => new("--network")
+    {
+        Description = "A network adapter: SWITCH[,mac=ADDRESS]; the switch \"nat\" is always there. Repeatable",
+        HelpName = "SPEC",
+        Arity = ArgumentArity.OneOrMore,
+        CustomParser = result =>
+        {
+            var adapters = new List<NetworkAdapter>();
+            foreach (var token in result.Tokens)
+            {
+                if (NetworkText.TryParse(token.Value, out var adapter) is { } error)
+                    result.AddError($"--network {token.Value}: {error}");
+                adapters.Add(adapter);
+            }
+
+            return [.. adapters];
+        },
+    };
 
     private static Option<string?> Text(string name, string description, string value) => new(name) { Description = description, HelpName = value };
 

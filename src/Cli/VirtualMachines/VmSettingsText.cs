@@ -19,6 +19,8 @@ internal static class VmSettingsText
         fields.Add("Initrd", settings.Initrd);
         fields.Add("Append", settings.Append);
         fields.Add("Serial", settings.Serial);
+        foreach (var adapter in settings.Networks ?? [])
+            fields.Add("Network", $"{adapter.Switch}, {adapter.MacAddress}");
         fields.Add("At host start", Start(settings));
         fields.Add("At host shutdown", settings.AutomaticStopAction == Usual.AutomaticStopAction ? null : Kebab.Of(settings.AutomaticStopAction));
         fields.Add("When a disk fails", Critical(settings));

@@ -28,7 +28,7 @@ public sealed class VirtualMachineChanges(VirtualMachineParts parts, JobRunner j
         }
         var settings = change.Apply(vm.Settings);
         SpecCheck.Check(settings, vm.Disks.Count);
-        settings = change.NeedsOff ? _files.Resolve(settings) : settings;
+        settings = change.NeedsOff ? new NetworkCheck(parts.Vms).Resolve(_files.Resolve(settings), id) : settings;
         parts.Vms.Change(id, now => now with { Settings = settings });
     }
 

@@ -174,6 +174,7 @@ internal sealed partial class QemuRuntime(HostFolders folders, QemuAccelerators 
         Initrd = vm.Settings.Initrd,
         Append = vm.Settings.Append,
         SerialLog = vm.Settings.Serial,
+        Networks = [.. (vm.Settings.Networks ?? []).Select((adapter, i) => new QemuNetwork($"net{i}", adapter.MacAddress!))],
         Disks = [.. vm.Disks.Select(disk => new QemuDisk(
             disk.Name, Path.Combine(folders.RunOf(vm.Id), "nbd.sock"), disk.Name) { Serial = disk.Name, WriteCache = disk.Cache != DiskCache.Writethrough })],
     };

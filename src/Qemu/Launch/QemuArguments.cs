@@ -25,6 +25,8 @@ internal static class QemuArguments
         AddSerial(arguments, configuration);
         for (var i = 0; i < configuration.Disks.Count; i++)
             AddDisk(arguments, configuration.Disks[i], i, bootable: configuration.Kernel is null);
+        foreach (var network in configuration.Networks)
+            AddNetwork(arguments, network);
         return arguments;
     }
 
@@ -113,6 +115,24 @@ internal static class QemuArguments
         json.WriteString("rerror", "stop");
     }
 
+    private static void AddNetwork(List<string> arguments, QemuNetwork network)
+    {
+        arguments.AddRange(["-netdev", Json(json =>
+        {
+            json.WriteString("type", "user");
+            json.WriteString("id", network.Name);
+        })]);
+        arguments.AddRange(["-device", Json(json =>
+        {
+            json.WriteString("driver", "virtio-net-pci");
+            json.WriteString("id", "device-" + network.Name);
+            json.WriteString("netdev", network.Name);
+            json.WriteString("mac", network.MacAddress);
+            // Nothing is booted from it: the program for that would only cost time.
+            json.WriteString("romfile", "");
+        })]);
+    }
+
     private static string Json(Action<Utf8JsonWriter> write)
     {
         var buffer = new ArrayBufferWriter<byte>();
@@ -149,6 +169,8 @@ internal static class QemuArguments
             Require(Encoding.UTF8.GetByteCount(socket) <= SocketPathBytes, $"{socket}: a socket's path must have at most {SocketPathBytes} bytes");
         foreach (var disk in configuration.Disks)
             CheckDisk(disk);
+        foreach (var network in configuration.Networks)
+            Require(network.Name.Length is >= 1 and <= 24 && network.Name.All(char.IsAsciiLetterOrDigit), $"\"{network.Name}\" cannot be an adapter's name");
         Require(configuration.Disks.Select(disk => disk.Name).Distinct().Count() == configuration.Disks.Count, "two disks have the same name");
     }
 

@@ -28,6 +28,9 @@ public sealed record QemuConfiguration(string Name, Guid Uuid, long Memory, int 
     /// <summary>Disks in the order the guest sees them.</summary>
     public IReadOnlyList<QemuDisk> Disks { get; init; } = [];
 
+    /// <summary>Network adapters in the order the guest sees them.</summary>
+    public IReadOnlyList<QemuNetwork> Networks { get; init; } = [];
+
     /// <summary>File that receives everything the guest prints on its first serial port; appended to.</summary>
     public string? SerialLog { get; init; }
 

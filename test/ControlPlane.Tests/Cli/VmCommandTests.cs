@@ -169,11 +169,13 @@ public sealed class VmCommandTests
         using var run = CliRun.Against(daemon);
         var result = await run.RunAsync(
             "vm", "create", "web", "--memory", "2G", "--cpus", "2", "--disk", "web.vhdx,size=40G", "--disk", "../d,,1.img,format=raw",
-            "--kernel", "vmlinuz", "--initrd", "/boot/initrd", "--append", "console=ttyS0 quiet", "--serial", "log/web.log");
+            "--kernel", "vmlinuz", "--initrd", "/boot/initrd", "--append", "console=ttyS0 quiet", "--serial", "log/web.log",
+            "--network", "nat", "--network", "lan,mac=52:54:00:00:00:01", "--automatic-start", "start", "--automatic-stop", "shut-down");
         Assert.Equal((ExitCode.Ok, ""), (result.Code, result.Out));
         Assert.Equal("created VM web; start it with: godwit vm start web\n", result.Error);
         var sent = JsonSerializer.Deserialize(Assert.Single(daemon.Requests).Body, ApiJson.Default.VirtualMachineSpec)!;
         Assert.Equal([new DiskSpec("/home/me/web.vhdx", 40L << 30), new DiskSpec("/home/d,1.img", null, DiskFormat.Raw)], sent.Disks);
+        Assert.Equal([new NetworkAdapter(), new NetworkAdapter("lan", "52:54:00:00:00:01")], sent.Settings.Networks);
         Assert.Equal(
             new VirtualMachineSpec(
                 "web",
@@ -184,7 +186,8 @@ public sealed class VmCommandTests
                     Kernel = "/home/me/vmlinuz",
                     Initrd = "/boot/initrd",
                     Append = "console=ttyS0 quiet",
-                    Serial = "/home/me/log/web.log",
+                    Serial = "/home/me/log/web.log", Networks = sent.Settings.Networks,
+                    AutomaticStartAction = StartAction.Start, AutomaticStopAction = StopAction.ShutDown,
                 },
                 sent.Disks),
             sent);

@@ -27,6 +27,11 @@ public sealed class VirtualMachineTests
         { "processors", Spec() with { Settings = Settings with { Cpus = 256 } }, ErrorCode.InvalidRequest },
         { "nothing to boot", Spec() with { Disks = [] }, ErrorCode.InvalidRequest },
         { "initrd without kernel", Spec() with { Settings = Settings with { Initrd = "/src/i" } }, ErrorCode.InvalidRequest },
+        { "unknown switch", Spec() with { Settings = Settings with { Networks = [new NetworkAdapter("lan")] } }, ErrorCode.NotFound },
+        { "no address", Spec() with { Settings = Settings with { Networks = [new NetworkAdapter(MacAddress: "52:54:00:1,x")] } }, ErrorCode.InvalidRequest },
+        { "address of many", Spec() with { Settings = Settings with { Networks = [new NetworkAdapter(MacAddress: "01:00:5e:00:00:01")] } }, ErrorCode.InvalidRequest },
+        { "one address twice", Spec() with { Settings = Settings with { Networks = [new NetworkAdapter(MacAddress: "52:54:00:00:00:01"), new NetworkAdapter(MacAddress: "52:54:00:00:00:01")] } }, ErrorCode.AlreadyExists },
+        { "too many adapters", Spec() with { Settings = Settings with { Networks = [.. Enumerable.Repeat(new NetworkAdapter(), 9)] } }, ErrorCode.InvalidRequest },
         { "missing kernel", Spec() with { Settings = Settings with { Kernel = "/src/k" } }, ErrorCode.NotFound },
         { "missing folder of the serial file", Spec() with { Settings = Settings with { Serial = "/nowhere/s" } }, ErrorCode.NotFound },
         { "relative path", Spec(new DiskSpec("a.vhdx", Mebibyte)), ErrorCode.InvalidRequest },
@@ -99,6 +104,25 @@ public sealed class VirtualMachineTests
         disk = (await host.Operations.GetAsync("vm", Token)).Disks[0];
         Assert.Equal((DiskCache.Writeback, null), (disk.Cache, disk.Gaps));
         Assert.Null(host.Parts.Vms.Get("vm").Disks[0].Gaps);
+    }
+
+    [Fact(Timeout = 20_000)]
+    public async Task Adapters_get_addresses_of_their_own_and_keep_them()
+    {
+        await using var host = new FakeHost();
+        var spec = Spec() with { Settings = Settings with { Networks = [new NetworkAdapter(), new NetworkAdapter(MacAddress: "52:54:00:AB:00:01")] } };
+        await host.Life.CreateAsync(spec, Token);
+        var adapters = host.Parts.Vms.Get("new").Settings.Networks!;
+        Assert.Matches("^52:54:00(:[0-9a-f]{2}){3}$", adapters[0].MacAddress);
+        Assert.Equal("52:54:00:ab:00:01", adapters[1].MacAddress);
+        await host.Changes.SetAsync("new", new SettingsChange(Cpus: 2), Token);
+        Assert.Equal(adapters, host.Parts.Vms.Get("new").Settings.Networks);
+        await host.AddVmAsync("other", running: false);
+        var e = await Assert.ThrowsAsync<GodwitException>(
+            () => host.Changes.SetAsync("other", new SettingsChange(Networks: [new NetworkAdapter(MacAddress: "52:54:00:ab:00:01")]), Token));
+        Assert.Contains("'new'", e.Problem.Title, StringComparison.Ordinal);
+        await host.Changes.SetAsync("new", new SettingsChange(Networks: []), Token);
+        Assert.Null(host.Parts.Vms.Get("new").Settings.Networks);
     }
 
     [Fact(Timeout = 20_000)]

@@ -73,6 +73,27 @@ public sealed class QemuArgumentsTests
         Assert.Equal("max", After(QemuArguments.Build(Configuration()), "-cpu"));
     }
 
+    [Fact]
+    public void Machine_and_processor_are_those_that_are_asked_for_and_an_incoming_guest_stands_still()
+    {
+        var arguments = QemuArguments.Build(Configuration() with { Machine = "pc-q35-10.0", Cpu = CpuModels.Compatible, Incoming = true });
+        Assert.Equal(("pc-q35-10.0", CpuModels.Compatible, "defer"), (After(arguments, "-machine"), After(arguments, "-cpu"), After(arguments, "-incoming")));
+        Assert.Contains("-S", arguments);
+        AssertInvalid(Configuration() with { Machine = "q35,accel=kvm" });
+        AssertInvalid(Configuration() with { Cpu = "max -daemonize" });
+    }
+
+    [Fact]
+    public void A_network_adapter_needs_no_rights_and_boots_nothing()
+    {
+        var arguments = QemuArguments.Build(Configuration() with { Kernel = "/k", Networks = [new QemuNetwork("net0", "52:54:00:00:00:01")] });
+        Assert.Equal("""{"type":"user","id":"net0"}""", After(arguments, "-netdev"));
+        var device = JsonDocument.Parse(After(arguments, "-device")).RootElement;
+        Assert.Equal(("net0", "52:54:00:00:00:01", ""), (
+            device.GetProperty("netdev").GetString(), device.GetProperty("mac").GetString(), device.GetProperty("romfile").GetString()));
+        AssertInvalid(Configuration() with { Networks = [new QemuNetwork("a,b", "52:54:00:00:00:01")] });
+    }
+
     [Theory]
     [InlineData("")]
     [InlineData("0disk")]

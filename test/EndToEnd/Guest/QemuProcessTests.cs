@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Godwit.Qemu;
+using Godwit.Qemu.Launch;
 using Godwit.Qemu.Processes;
 using Godwit.Qemu.Qmp;
 using Godwit.Testing.Guest;
@@ -51,6 +52,33 @@ public sealed class QemuProcessTests(ITestOutputHelper output)
         Assert.True(records.Checked >= 300);
         Assert.Equal(4096, records.FillerChecked);
         Assert.Equal(0, guest.Log.ErrorCount);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_guest_gets_an_address_and_has_it_still_when_it_was_saved()
+    {
+        await using var guest = await NbdGuest.PrepareAsync("godwit.wr=50", Token);
+        guest.Change(now => now with { Networks = [new QemuNetwork("net0", "52:54:00:00:00:07")] });
+        await using var qemu = await guest.StartAsync(Token);
+        await guest.Log.WaitForLineAsync("READY", Soon, Token);
+        await using (var console = await GuestConsole.ConnectAsync(guest.Configuration.Files.SerialSocket, Token))
+        {
+            await console.SendAsync("run cat /sys/class/net/eth0/address", Token);
+            Assert.Equal("R 52:54:00:00:00:07", (await guest.Log.WaitForLineAsync("R ", Soon, Token)).Trim());
+            await console.SendAsync("run ip link set eth0 up; udhcpc -i eth0 -n -q -f -s /bin/true 2>&1 | grep 'lease of'", Token);
+            Assert.Contains("10.0.2.15", await guest.Log.WaitForLineAsync("R udhcpc: lease", Soon, Token), StringComparison.Ordinal);
+        }
+
+        var file = guest.Disk + ".state";
+        await SavedMemory.BeginSaveAsync(qemu, file, Token);
+        while ((await SavedMemory.QueryAsync(qemu, Token)).State == MemoryTransferState.Active)
+            await Task.Delay(20, Token);
+        await qemu.TurnOffAsync(Token);
+        guest.Change(now => now with { Incoming = true });
+        await using var second = await guest.StartAsync(Token);
+        await SavedMemory.LoadAsync(second, file, TimeProvider.System, null, Token);
+        await second.ResumeAsync(Token);
+        await guest.GoesOnWritingAsync(Token);
     }
 
     [Fact(Timeout = Limit)]

@@ -38,7 +38,7 @@ internal sealed class CreationPlanner(VirtualMachineParts parts)
             }
             disks.Add(await CheckDiskAsync($"disk{disks.Count}", path, disk, cancellationToken).ConfigureAwait(false));
         }
-        var settings = new BootFiles(_folders).Resolve(spec.Settings);
+        var settings = new NetworkCheck(_vms).Resolve(new BootFiles(_folders).Resolve(spec.Settings), except: null);
         return new VirtualMachineRecord(NewId(), spec.Name, settings, disks, FolderOf(spec)) { Revision = 1 };
     }
 
