@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
 using Godwit.Api;
-using Godwit.Api.Workers;
 using Godwit.Storage;
 using Xunit;
 
