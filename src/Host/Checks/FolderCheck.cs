@@ -13,9 +13,9 @@ internal sealed class FolderCheck(HostFolders folders, VirtualMachineParts parts
     private const UnixFileMode Others = UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.GroupExecute
         | UnixFileMode.OtherRead | UnixFileMode.OtherWrite | UnixFileMode.OtherExecute;
 
-    public Task<IReadOnlyList<CheckFinding>> LookAsync(CancellationToken cancellationToken) => Task.FromResult(Look());
+    public Task<IReadOnlyList<CheckFinding>> LookAsync(CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<CheckFinding>>(Look());
 
-    private IReadOnlyList<CheckFinding> Look()
+    private List<CheckFinding> Look()
     {
         var vms = parts.Vms.List();
         IEnumerable<string> used =

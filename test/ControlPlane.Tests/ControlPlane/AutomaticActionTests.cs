@@ -1,4 +1,3 @@
-using Godwit.Api;
 using Godwit.Api.VirtualMachines;
 using Godwit.ControlPlane.VirtualMachines;
 using Xunit;

@@ -143,9 +143,10 @@ internal sealed class FakeFolders : IFolders
 
     public IReadOnlyList<string> FindFiles(string folder, string folderName, string extension)
     {
+        bool Matches(string file) => file.StartsWith(folder, StringComparison.Ordinal) && file.EndsWith(extension, StringComparison.Ordinal)
+            && Path.GetFileName(Path.GetDirectoryName(file)) == folderName;
         lock (_gate)
-            return [.. _files.Keys.Where(file => file.StartsWith(folder, StringComparison.Ordinal) && file.EndsWith($"{extension}", StringComparison.Ordinal)
-                && Path.GetFileName(Path.GetDirectoryName(file)) == folderName)];
+            return [.. _files.Keys.Where(Matches)];
     }
 
     public void Rename(string from, string to)
