@@ -21,7 +21,7 @@ internal sealed class ConfigurationFiles(IFolders folders)
     /// <summary>Writes the record; durable when this returns.</summary>
     public void Write(VirtualMachineRecord vm)
     {
-        var content = JsonSerializer.SerializeToUtf8Bytes(new VirtualMachineFile(Version, vm), ConfigurationJson.Default.VirtualMachineFile);
+        var content = JsonSerializer.SerializeToUtf8Bytes(new VirtualMachineFile(Version, vm.Lasting), ConfigurationJson.Default.VirtualMachineFile);
         folders.Write(vm.ConfigurationFile, content);
     }
 
@@ -44,7 +44,7 @@ internal sealed class ConfigurationFiles(IFolders folders)
                     "Use the newer godwitd that wrote it.");
             }
             return found is { Version: Version, Vm: { Name: not null, Settings: not null, Disks: not null } vm }
-                ? vm
+                ? vm.Lasting
                 : throw Corrupt(file, "it does not describe a VM", null);
         }
         catch (JsonException e)

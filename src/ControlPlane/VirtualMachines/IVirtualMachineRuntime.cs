@@ -37,7 +37,7 @@ public interface IVirtualMachineRuntime
     /// <exception cref="GodwitException">As for <see cref="PauseAsync"/>.</exception>
     Task<SaveProgress> QuerySaveAsync(VirtualMachineRecord vm, CancellationToken cancellationToken);
 
-    /// <summary>Gives a saving up; returns when QEMU writes no more. The vCPUs stay stopped. Fine when there is none, or no QEMU.</summary>
+    /// <summary>Gives a saving up; returns when QEMU writes no more, which may last as long as the saving. The vCPUs stay stopped. Fine when there is none, or no QEMU.</summary>
     Task CancelSaveAsync(VirtualMachineRecord vm, CancellationToken cancellationToken);
 
     /// <summary>Starts QEMU from a saved state; its disks must be served. Returns when everything is loaded: the vCPUs are stopped, and no disk

@@ -51,6 +51,10 @@ public sealed class Reconciler(
         {
             try
             {
+                if (vm.Path.Length == 0)
+                {
+                    parts.Vms.Place(vm.Id, Path.Combine(parts.MachineFolder, vm.Name));
+                }
                 if (parts.Vms.Follow(vm.Id) is { } followed)
                 {
                     tell(vm, followed);

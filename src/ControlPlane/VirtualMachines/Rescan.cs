@@ -42,7 +42,7 @@ public sealed class Rescan(VirtualMachineParts parts)
             }
             name = vm.Name;
             // The folder may have been moved by its owner: where the file is, the VM is.
-            vm = vm with { Path = Path.GetDirectoryName(Path.GetDirectoryName(file))!, StartDue = null, CriticalSince = null };
+            vm = vm with { Path = Path.GetDirectoryName(Path.GetDirectoryName(file))! };
             if (vm.ConfigurationFile != file)
             {
                 throw new GodwitException(ErrorCode.InvalidRequest, $"'{file}' holds VM {vm.Id:D}: its name must be that id.");
@@ -97,7 +97,7 @@ public sealed class Rescan(VirtualMachineParts parts)
             var owner = new OwnershipRecord(vm.Id, parts.HostId, 1, OwnershipPhase.Settled);
             await parts.Ownership.TryCreateAsync(owner, cancellationToken).ConfigureAwait(false);
             // Whether it ran is what its processes say, which the next look at it finds out.
-            parts.Vms.Insert(vm with { Powered = false });
+            parts.Vms.Insert(vm);
         }
         var missing = vm.Disks.FirstOrDefault(disk => !parts.Folders.FileExists(disk.Path));
         return new RescanFinding(file, vm.Name, RescanOutcome.Added, missing is null ? null : new Problem(

@@ -30,6 +30,10 @@ public sealed record VirtualMachineRecord(
     /// <summary>It is saved: it can go on from its file, and nothing may change its disks.</summary>
     internal bool IsSaved => Saved is { Used: false };
 
+    /// <summary>What of it is kept in the file: what comes and goes by itself is in the index only, so that a share that is away keeps no VM from
+    /// being started or looked after.</summary>
+    internal VirtualMachineRecord Lasting => this with { Powered = false, StartDue = null, CriticalSince = null };
+
     /// <summary>The file this record is kept in, beside the VM.</summary>
     internal string ConfigurationFile => ConfigurationFiles.Of(Path, Id);
 }

@@ -116,6 +116,11 @@ public sealed class VirtualMachineStore(Database database, IFolders folders)
             {
                 return;
             }
+            if (Format(next.Lasting) == Format(vm.Lasting))
+            {
+                Replace(next);
+                return;
+            }
             next = next with { Revision = vm.Revision + 1 };
             try
             {
@@ -135,6 +140,19 @@ public sealed class VirtualMachineStore(Database database, IFolders folders)
         Disks = [.. vm.Disks.Select(disk => paths.TryGetValue(disk.Name, out var path) ? disk with { Path = path } : disk)],
     });
 
+    /// <summary>Gives a VM that has no folder yet, from a godwitd that knew none, a folder. Its file is written with the next
+    /// <see cref="Follow"/>.</summary>
+    internal void Place(Guid id, string path)
+    {
+        lock (_changing)
+        {
+            if (Find(id) is { Path.Length: 0 } vm)
+            {
+                Replace(vm with { Path = path, Revision = vm.Revision + 1 });
+            }
+        }
+    }
+
     /// <summary>Makes the index and the file of a VM say the same: the higher revision is right.</summary>
     /// <returns>What had to be put right, in words; null when nothing had.</returns>
     /// <exception cref="GodwitException">The file cannot be read, is damaged, or cannot be written; the index stays as it is.</exception>
@@ -151,7 +169,7 @@ public sealed class VirtualMachineStore(Database database, IFolders folders)
             {
                 var found = file with { Path = vm.Path };
                 _check.Check(found);
-                Replace(found);
+                Replace(found with { Powered = vm.Powered, StartDue = vm.StartDue, CriticalSince = vm.CriticalSince });
                 return $"has a newer configuration in '{vm.ConfigurationFile}'; it is used";
             }
             if (file is null || file.Id != id || file.Revision < vm.Revision)
@@ -166,7 +184,7 @@ public sealed class VirtualMachineStore(Database database, IFolders folders)
     /// <summary>Whether a VM's file says something else than its record, or is not there.</summary>
     /// <exception cref="GodwitException">The file cannot be read, or is damaged.</exception>
     internal bool Differs(VirtualMachineRecord vm) =>
-        _files.Read(vm.ConfigurationFile) is not { } file || Format(file with { Path = vm.Path }) != Format(vm);
+        _files.Read(vm.ConfigurationFile) is not { } file || Format(file with { Path = vm.Path }) != Format(vm.Lasting);
 
     private void Replace(VirtualMachineRecord vm) => database.Execute(
         "UPDATE vms SET name = $name, body = $body WHERE id = $id",

@@ -10,7 +10,6 @@ namespace Godwit.Host.VirtualMachines;
 /// <summary>Pausing, saving and restoring.</summary>
 internal sealed partial class QemuRuntime
 {
-    private const string GivenAway = "postmigrate";
     private const string MachineSuffix = "-machine";
 
     public Task PauseAsync(VirtualMachineRecord vm, CancellationToken cancellationToken) =>
@@ -34,7 +33,7 @@ internal sealed partial class QemuRuntime
                     CpuOf(vm) ?? CpuModels.For(choice.Kind),
                     QemuAccelerators.Word(choice.Kind));
                 var seen = await SavedMemory.QueryAsync(qemu, cancellationToken);
-                if (seen.State != MemoryTransferState.Active && !await HasGivenAwayAsync(qemu, cancellationToken))
+                if (seen.State != MemoryTransferState.Active && !await SavedMemory.HasGivenAwayAsync(qemu, cancellationToken))
                 {
                     await SavedMemory.BeginSaveAsync(qemu, file, cancellationToken);
                 }
@@ -57,7 +56,7 @@ internal sealed partial class QemuRuntime
     {
         try
         {
-            await CommandAsync(vm, qemu => SavedMemory.CancelAsync(qemu, time, cancellationToken), cancellationToken);
+            await CommandAsync(vm, qemu => SavedMemory.TakeBackAsync(qemu, time, cancellationToken), cancellationToken);
         }
         catch (GodwitException e) when (e.Problem.Code == ErrorCode.WrongState)
         {
@@ -108,9 +107,6 @@ internal sealed partial class QemuRuntime
 
     // "pc-q35-10.0-machine" is what QEMU calls the kind of the object; -machine wants it without the end.
     private static string Trim(string type) => type.EndsWith(MachineSuffix, StringComparison.Ordinal) ? type[..^MachineSuffix.Length] : type;
-
-    private static async Task<bool> HasGivenAwayAsync(QemuProcess qemu, CancellationToken cancellationToken) =>
-        (await qemu.Monitor.QueryStatusAsync(cancellationToken)).Status == GivenAway;
 
     private Task<int> CommandAsync(VirtualMachineRecord vm, Func<QemuProcess, Task> command, CancellationToken cancellationToken) => CommandAsync(
         vm,

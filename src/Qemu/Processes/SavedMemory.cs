@@ -8,6 +8,7 @@ namespace Godwit.Qemu.Processes;
 public static class SavedMemory
 {
     private const int Channels = 2;
+    private const string GivenAway = "postmigrate";
     private static readonly TimeSpan AskAgain = TimeSpan.FromMilliseconds(20);
 
     /// <summary>Stops the vCPUs and starts to write. Returns at once; <see cref="QueryAsync"/> tells how far it is.</summary>
@@ -37,12 +38,23 @@ public static class SavedMemory
         return new MemoryTransfer(state, total - (seen.Ram?.Remaining ?? total), total, seen.ErrorDesc);
     }
 
-    /// <summary>Gives a transfer up and waits until QEMU has.</summary>
-    public static async Task CancelAsync(QemuProcess qemu, TimeProvider time, CancellationToken cancellationToken)
+    /// <summary>Whether QEMU has written everything and will not write it again: it has given its guest away.</summary>
+    public static async Task<bool> HasGivenAwayAsync(QemuProcess qemu, CancellationToken cancellationToken) =>
+        (await qemu.Monitor.QueryStatusAsync(cancellationToken).ConfigureAwait(false)).Status == GivenAway;
+
+    /// <summary>Takes a guest back that is being saved: waits until QEMU writes no more. The vCPUs are stopped afterwards, and the guest can be saved
+    /// again.</summary>
+    /// <remarks>Never by migrate_cancel: QEMU 10.0 frees its map of the file while a thread still writes, and dies (seen once in a hundred; with it
+    /// the guest's memory would be gone). A saving lasts as long as the disk needs for the memory.</remarks>
+    public static async Task TakeBackAsync(QemuProcess qemu, TimeProvider time, CancellationToken cancellationToken)
     {
-        await qemu.Monitor.CancelMigrationAsync(cancellationToken).ConfigureAwait(false);
         while ((await QueryAsync(qemu, cancellationToken).ConfigureAwait(false)).State == MemoryTransferState.Active)
             await Task.Delay(AskAgain, time, cancellationToken).ConfigureAwait(false);
+        if (!await HasGivenAwayAsync(qemu, cancellationToken).ConfigureAwait(false))
+            return;
+        // Only running for a moment makes the guest its own again; QEMU refuses another transfer before.
+        await qemu.ResumeAsync(cancellationToken).ConfigureAwait(false);
+        await qemu.PauseAsync(cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Reads what was saved, into a QEMU that was started with <see cref="Launch.QemuConfiguration.Incoming"/>. The vCPUs are

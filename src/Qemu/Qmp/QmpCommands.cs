@@ -56,10 +56,6 @@ public static class QmpCommands
     public static Task MigrateAsync(this QmpConnection qmp, QmpMigrationChannels channels, CancellationToken cancellationToken) =>
         qmp.ExecuteAsync("migrate", channels, QmpJson.Default.QmpMigrationChannels, QmpJson.Default.QmpNothing, cancellationToken);
 
-    /// <summary>Gives the transfer up; the guest goes on as before it. Returns at once.</summary>
-    public static Task CancelMigrationAsync(this QmpConnection qmp, CancellationToken cancellationToken) =>
-        qmp.ExecuteAsync("migrate_cancel", QmpJson.Default.QmpNothing, cancellationToken);
-
     /// <summary>Starts to receive memory and devices; returns at once.</summary>
     public static Task MigrateIncomingAsync(this QmpConnection qmp, QmpMigrationChannels channels, CancellationToken cancellationToken) =>
         qmp.ExecuteAsync("migrate-incoming", channels, QmpJson.Default.QmpMigrationChannels, QmpJson.Default.QmpNothing, cancellationToken);

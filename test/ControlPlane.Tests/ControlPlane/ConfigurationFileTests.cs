@@ -89,6 +89,24 @@ public sealed class ConfigurationFileTests : IDisposable
     }
 
     [Fact]
+    public void What_comes_and_goes_by_itself_is_in_the_index_only()
+    {
+        _folders.Unwritable = true;
+        var before = Text;
+        _store.Note(Vm.Id, vm => vm with { Powered = true, CriticalSince = DateTimeOffset.UnixEpoch });
+        Assert.Equal((true, 1), (_store.Find(Vm.Id)!.Powered, _store.Find(Vm.Id)!.Revision));
+        _folders.Unwritable = false;
+        Assert.Null(_store.Follow(Vm.Id));
+        Assert.False(_store.Differs(_store.Find(Vm.Id)!));
+        Assert.Equal(before, Text);
+        // A newer file does not make the host forget it.
+        _store.Change(Vm.Id, vm => vm with { Name = "www" });
+        _database.Execute("UPDATE vms SET name = 'web', body = replace(replace(body, 'www', 'web'), '\"revision\":2', '\"revision\":1')");
+        _store.Follow(Vm.Id);
+        Assert.Equal(("www", true), (_store.Find(Vm.Id)!.Name, _store.Find(Vm.Id)!.Powered));
+    }
+
+    [Fact]
     public void A_crash_between_file_and_index_leaves_the_new_record()
     {
         _store.Change(Vm.Id, vm => vm with { Name = "www" });

@@ -44,8 +44,9 @@ public sealed class HostCheckTests
         await host.AddVmAsync();
         await host.EndAsync((await host.Saved.SubmitAsync("vm", Token)).Id);
         host.Folders.DeleteFile(host.Parts.Vms.Get("vm").Saved!.File);
+        host.Folders.AddFile("/src/other.vhdx");
         host.Folders.Unwritable = true;
-        host.Parts.Vms.SetDiskPaths(host.Parts.Vms.Get("vm").Id, new Dictionary<string, string> { ["disk0"] = "/src/vm0.vhdx" });
+        host.Parts.Vms.SetDiskPaths(host.Parts.Vms.Get("vm").Id, new Dictionary<string, string> { ["disk0"] = "/src/other.vhdx" });
         var findings = await new MachineCheck(host.Parts).LookAsync(Token);
         Assert.Equal([CheckSeverity.Error, CheckSeverity.Warning], findings.Select(finding => finding.Severity));
     }

@@ -30,6 +30,7 @@ public sealed class RescanTests
         Assert.True(host.Parts.Vms.Get("vm").Powered);
         Assert.NotNull(await host.Parts.Ownership.ReadAsync(vm.Id, Token));
         Assert.All(await host.Rescan.RunAsync(new RescanRequest(), Token), finding => Assert.Equal(RescanOutcome.Unchanged, finding.Outcome));
+        Assert.All(host.Parts.Vms.List(), each => Assert.False(host.Parts.Vms.Differs(each)));
     }
 
     [Fact(Timeout = 20_000)]
@@ -87,6 +88,20 @@ public sealed class RescanTests
         host.Reconciler.FollowFiles();
         Assert.Equal("/src/vm0.vhdx", host.Parts.Vms.Find(vm.Id)!.Disks[0].Path);
         Assert.Contains(host.Told, told => told.Contains("/denied/x", StringComparison.Ordinal));
+    }
+
+    [Fact(Timeout = 20_000)]
+    public async Task A_VM_of_a_godwitd_that_knew_no_folders_gets_one()
+    {
+        await using var host = new FakeHost();
+        var vm = await host.AddVmAsync(running: false);
+        host.Folders.DeleteFile(host.Folders.Files.Single(each => each.EndsWith(".json", StringComparison.Ordinal)));
+        host.Database.Execute("UPDATE vms SET body = replace(body, '\"/vms/vm\"', '\"\"')");
+        Assert.Equal("", host.Parts.Vms.Get("vm").Path);
+        await host.KillAndStartDaemonAsync();
+        Assert.Equal("/vms/vm", host.Parts.Vms.Get("vm").Path);
+        Assert.Contains($"/vms/vm/Virtual Machines/{vm.Id:D}.json", host.Folders.Files);
+        Assert.Null(host.Parts.Vms.Follow(vm.Id));
     }
 
     [Fact(Timeout = 20_000)]

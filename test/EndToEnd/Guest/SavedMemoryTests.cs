@@ -23,13 +23,16 @@ public sealed class SavedMemoryTests(ITestOutputHelper output)
         for (var round = 0; round < 3; round++)
         {
             await SavedMemory.BeginSaveAsync(qemu, file, Token);
-            await SavedMemory.CancelAsync(qemu, TimeProvider.System, Token);
-            Assert.Equal(QemuRunState.Paused, qemu.State.Run);
-            // Also when QEMU was done before it was told: it has its guest back then.
+            await SavedMemory.TakeBackAsync(qemu, TimeProvider.System, Token);
+            Assert.Equal("paused", (await qemu.Monitor.QueryStatusAsync(Token)).Status);
             await qemu.ResumeAsync(Token);
             await guest.GoesOnWritingAsync(Token);
         }
 
+        // Given up when everything was written, and the guest still stands: it can be saved again.
+        await SaveAsync(qemu, file);
+        await SavedMemory.TakeBackAsync(qemu, TimeProvider.System, Token);
+        Assert.Equal("paused", (await qemu.Monitor.QueryStatusAsync(Token)).Status);
         await SaveAsync(qemu, file);
         await EndsCleanAsync(guest, await RestoreAsync(guest, qemu, file));
     }

@@ -1,5 +1,4 @@
 using Godwit.Api;
-using Godwit.Api.VirtualMachines;
 using Godwit.ControlPlane.Jobs;
 
 namespace Godwit.ControlPlane.VirtualMachines.Saving;
@@ -45,8 +44,9 @@ internal sealed class WriteMemoryStep(Saving saving) : IJobStep
         await runtime.CancelSaveAsync(vm, cancellationToken).ConfigureAwait(false);
         saving.Parts.Folders.DeleteFile(saving.FileOf(context.JobId));
         var status = await runtime.ObserveAsync(vm, cancellationToken).ConfigureAwait(false);
-        if (status.State == VirtualMachineState.Paused && Saving.WasRunning(context))
+        if (!status.IsOff && Saving.WasRunning(context))
         {
+            // Whatever it was seen doing: what is seen lags behind what QEMU was just told, and letting run what runs changes nothing.
             await runtime.ResumeAsync(vm, cancellationToken).ConfigureAwait(false);
         }
     }
