@@ -186,8 +186,10 @@ public sealed class VmCommandTests
                     Kernel = "/home/me/vmlinuz",
                     Initrd = "/boot/initrd",
                     Append = "console=ttyS0 quiet",
-                    Serial = "/home/me/log/web.log", Networks = sent.Settings.Networks,
-                    AutomaticStartAction = StartAction.Start, AutomaticStopAction = StopAction.ShutDown,
+                    Serial = "/home/me/log/web.log",
+                    Networks = sent.Settings.Networks,
+                    AutomaticStartAction = StartAction.Start,
+                    AutomaticStopAction = StopAction.ShutDown,
                 },
                 sent.Disks),
             sent);
