@@ -102,16 +102,26 @@ internal sealed class DemoRun(string programs)
 
         if (await move != 0)
             throw new InvalidOperationException($"the move failed; godwitd's log:\n{host.ReadLog()}");
-        var jobs = (await host.GodwitAsync(["job", "list", "--json"], ct)).Json();
-        return (jobs[0], kills);
+        return ((await FindMoveAsync(host, ct))!.Value, kills);
+    }
+
+    /// <summary>The move among the jobs; creating the VM was one too.</summary>
+    private static async Task<JsonElement?> FindMoveAsync(HostUnderTest host, CancellationToken ct)
+    {
+        foreach (var job in (await host.GodwitAsync(["job", "list", "--json"], ct)).Json().EnumerateArray())
+        {
+            if (job.GetProperty("kind").GetString() == "move-storage")
+                return job;
+        }
+
+        return null;
     }
 
     private static async Task<bool> IsHalfWayAsync(HostUnderTest host, CancellationToken ct)
     {
-        var jobs = (await host.GodwitAsync(["job", "list", "--json"], ct)).Json();
-        if (jobs.GetArrayLength() == 0 || jobs[0].GetProperty("phase").GetString() != "Copy")
+        if (await FindMoveAsync(host, ct) is not { } job || job.GetProperty("phase").GetString() != "Copy")
             return false;
-        return jobs[0].TryGetProperty("progress", out var progress) && progress.ValueKind == JsonValueKind.Object
+        return job.TryGetProperty("progress", out var progress) && progress.ValueKind == JsonValueKind.Object
             && progress.GetProperty("bytesDone").GetInt64() > (FillMebibytes << 20) / 3;
     }
 
