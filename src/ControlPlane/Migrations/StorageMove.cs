@@ -33,9 +33,6 @@ internal sealed class StorageMove(VirtualMachineParts parts, StorageMoveOrder or
     public VirtualMachineRecord Vm => parts.Vms.Find(order.Vm) ?? throw new GodwitException(
         ErrorCode.NotFound, "The VM has been removed.");
 
-    /// <summary>The unfinished target; only this job can have made it, so deleting it is always safe.</summary>
-    public static string UnfinishedPath(StorageMoveItem item, Guid job) => $"{item.Target}.{job.ToString("N")[..8]}.partial";
-
     /// <summary>Asks the worker, again and again while it is away: a worker that is being restarted is waited for.</summary>
     /// <exception cref="GodwitException">The worker refused, or stayed away longer than <paramref name="patience"/>.</exception>
     public async Task<WorkerStatus> AskAsync(

@@ -37,21 +37,30 @@ public sealed class AutomaticStop(VirtualMachineParts parts, VirtualMachineOpera
             return null;
         }
         var action = vm.Settings.AutomaticStopAction;
-        Problem? problem = null;
-        try
-        {
-            await ActAsync(vm, action, cancellationToken).ConfigureAwait(false);
-        }
-        catch (GodwitException e)
+        var problem = await TryAsync(vm, action, cancellationToken).ConfigureAwait(false);
+        if (problem is not null)
         {
             // The host goes down in any case: a VM whose disks are closed in order is better off than one that is cut off.
-            problem = e.Problem;
             action = StopAction.TurnOff;
-            await operations.StopAsync(vm.Name, new StopRequest(TurnOff: true), cancellationToken).ConfigureAwait(false);
+            problem = await TryAsync(vm, action, cancellationToken).ConfigureAwait(false) ?? problem;
         }
         // It ran until the host went down: that is what the next start goes by.
         parts.Vms.Note(vm.Id, now => now with { Powered = true });
         return new StoppedVirtualMachine(vm.Name, action, problem);
+    }
+
+    /// <summary>Why it could not be done, or null: one VM that cannot be stopped keeps no other from being stopped.</summary>
+    private async Task<Problem?> TryAsync(VirtualMachineRecord vm, StopAction action, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await ActAsync(vm, action, cancellationToken).ConfigureAwait(false);
+            return null;
+        }
+        catch (GodwitException e)
+        {
+            return e.Problem;
+        }
     }
 
     private async Task ActAsync(VirtualMachineRecord vm, StopAction action, CancellationToken cancellationToken)

@@ -87,7 +87,7 @@ internal sealed partial class QemuRuntime
                 Incoming = true,
             };
             started = await _launcher.StartAsync(configuration, cancellationToken);
-            await SavedMemory.LoadAsync(started, saved.File, time, told: null, cancellationToken);
+            await SavedMemory.LoadAsync(started, saved.File, time, cancellationToken);
             _processes[vm.Id] = started;
         }
         catch (Exception e)

@@ -3,6 +3,7 @@ using Godwit.Api;
 using Godwit.Api.Workers;
 using Godwit.ControlPlane.Disks;
 using Godwit.ControlPlane.VirtualMachines;
+using Godwit.Host.Files;
 using Godwit.Host.Interop;
 
 namespace Godwit.Host.Workers;
@@ -116,7 +117,7 @@ internal sealed class SupervisedWorkers(HostFolders folders, ParentFolders paren
     {
         folders.Prepare(vm.Id);
         WriteConfig(vm);
-        WriteFile(
+        DurableFile.Write(
             Path.Combine(folders.StateOf(vm.Id), "folders.json"), JsonSerializer.SerializeToUtf8Bytes(parents, ApiJson.Default.ParentFolders));
         using var limit = new CancellationTokenSource(StartLimit, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
@@ -160,18 +161,7 @@ internal sealed class SupervisedWorkers(HostFolders folders, ParentFolders paren
             return;
         }
         var disks = vm.Disks.Select(disk => new WorkerDiskConfig(new WorkerDisk(disk.Name, disk.Path, disk.Format, Cache: disk.Cache)));
-        WriteFile(path, JsonSerializer.SerializeToUtf8Bytes(new WorkerConfig(vm.Id, [.. disks]), ApiJson.Default.WorkerConfig));
-    }
-
-    private static void WriteFile(string path, byte[] json)
-    {
-        var unfinished = path + ".new";
-        using (var file = new FileStream(unfinished, FileMode.Create, FileAccess.Write))
-        {
-            file.Write(json);
-            file.Flush(flushToDisk: true);
-        }
-        File.Move(unfinished, path, overwrite: true);
+        DurableFile.Write(path, JsonSerializer.SerializeToUtf8Bytes(new WorkerConfig(vm.Id, [.. disks]), ApiJson.Default.WorkerConfig));
     }
 
     private async Task UntilAnswersAsync(VirtualMachineRecord vm, CancellationToken cancellationToken)

@@ -62,12 +62,11 @@ public static class SavedMemory
     /// <param name="qemu">The QEMU.</param>
     /// <param name="file">Absolute path.</param>
     /// <param name="time">The clock.</param>
-    /// <param name="told">Hears how far it is.</param>
     /// <param name="cancellationToken">Gives up; the QEMU is of no use then.</param>
     /// <exception cref="QemuException"><see cref="QemuErrorKind.StartFailed"/>: the file does not fit, or is damaged; QEMU has ended or is of
     /// no use.</exception>
     public static async Task LoadAsync(
-        QemuProcess qemu, string file, TimeProvider time, Action<MemoryTransfer>? told, CancellationToken cancellationToken)
+        QemuProcess qemu, string file, TimeProvider time, CancellationToken cancellationToken)
     {
         try
         {
@@ -77,7 +76,6 @@ public static class SavedMemory
             {
                 if (seen.State == MemoryTransferState.Failed)
                     throw Refused(qemu, file, seen.Problem, null);
-                told?.Invoke(seen);
                 await Task.Delay(AskAgain, time, cancellationToken).ConfigureAwait(false);
             }
         }

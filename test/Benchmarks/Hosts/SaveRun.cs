@@ -88,7 +88,7 @@ internal static class SaveRun
                 restore.Add(await TimeAsync(async () =>
                 {
                     qemu = await launcher.StartAsync(configuration with { Incoming = true }, ct);
-                    await SavedMemory.LoadAsync(qemu, file, TimeProvider.System, null, ct);
+                    await SavedMemory.LoadAsync(qemu, file, TimeProvider.System, ct);
                     await qemu.ResumeAsync(ct);
                 }));
                 await Task.Delay(1000, ct);

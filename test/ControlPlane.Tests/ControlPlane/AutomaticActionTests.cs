@@ -1,3 +1,4 @@
+using Godwit.Api;
 using Godwit.Api.VirtualMachines;
 using Godwit.ControlPlane.VirtualMachines;
 using Xunit;
@@ -122,6 +123,23 @@ public sealed class AutomaticActionTests
         Assert.NotNull(stopped.Problem);
         Assert.Equal(VirtualMachineState.Off, await StateAsync(host));
         Assert.True(host.Parts.Vms.Get("vm").Powered);
+    }
+
+    [Fact(Timeout = 20_000)]
+    public async Task A_VM_that_does_not_end_is_told_and_keeps_no_other_from_being_stopped()
+    {
+        await using var host = new FakeHost();
+        foreach (var name in (string[])["a", "b", "c", "d", "e", "f"])
+        {
+            await host.AddVmAsync(name);
+            await host.Changes.SetAsync(name, new SettingsChange(AutomaticStopAction: name == "a" ? StopAction.TurnOff : StopAction.ShutDown), Token);
+        }
+        host.Runtime.TurnOffProblem = new Problem(ErrorCode.Unavailable, "a device of the host hangs");
+        var stopped = await StopAllAsync(host);
+        Assert.Equal(["a", "b", "c", "d", "e", "f"], stopped.Select(vm => vm.Name));
+        Assert.Equal("a device of the host hangs", stopped[0].Problem?.Title);
+        Assert.All(stopped.Skip(1), vm => Assert.Equal((StopAction.ShutDown, null), (vm.Action, vm.Problem)));
+        Assert.Single(await host.Operations.ListAsync(Token), vm => vm.State != VirtualMachineState.Off);
     }
 
     [Theory(Timeout = 20_000)]

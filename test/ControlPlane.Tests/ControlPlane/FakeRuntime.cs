@@ -21,6 +21,12 @@ internal sealed class FakeRuntime(TimeProvider time, FakeFolders folders) : IVir
     /// <summary>The guest ignores the request to shut down.</summary>
     public bool IgnoresShutdown { get; set; }
 
+    /// <summary>Why QEMU does not end, if it does not.</summary>
+    public Problem? TurnOffProblem { get; set; }
+
+    /// <summary>What a VM is seen doing when it has just been restored.</summary>
+    public VirtualMachineState RestoredState { get; set; } = VirtualMachineState.Paused;
+
     /// <summary>Why QEMU does not start, if it does not.</summary>
     public Problem? StartProblem { get; set; }
 
@@ -80,7 +86,7 @@ internal sealed class FakeRuntime(TimeProvider time, FakeFolders folders) : IVir
             throw new GodwitException(ErrorCode.Unavailable, problem);
         Assert.False(saved.Used, "a used state is loaded again");
         Trace.Enqueue("restore");
-        this[vm.Id] = VirtualMachineState.Paused;
+        this[vm.Id] = RestoredState;
         return Task.CompletedTask;
     }
 
@@ -111,6 +117,8 @@ internal sealed class FakeRuntime(TimeProvider time, FakeFolders folders) : IVir
 
     public Task TurnOffAsync(VirtualMachineRecord vm, CancellationToken cancellationToken)
     {
+        if (TurnOffProblem is { } problem)
+            throw new GodwitException(problem);
         Trace.Enqueue("turn off");
         this[vm.Id] = VirtualMachineState.Off;
         return Task.CompletedTask;

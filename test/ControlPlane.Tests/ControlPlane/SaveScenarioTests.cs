@@ -232,6 +232,17 @@ public sealed class SaveScenarioTests
             Assert.Equal(VirtualMachineState.Running, (await host.Operations.StartAsync("vm", Token)).State);
     }
 
+    /// <summary>A monitor that was mute while gigabytes were loaded is seen as a VM that waits for a disk.</summary>
+    [Fact(Timeout = 30_000)]
+    public async Task A_restored_VM_runs_whatever_it_was_last_seen_doing()
+    {
+        await using var host = new FakeHost();
+        await SaveAsync(host, true);
+        host.Runtime.RestoredState = VirtualMachineState.PausedCritical;
+        Assert.Equal(VirtualMachineState.Running, (await host.Operations.StartAsync("vm", Token)).State);
+        AssertNothingLeft(host);
+    }
+
     [Fact(Timeout = 30_000)]
     public async Task A_used_state_of_a_VM_that_ended_meanwhile_is_never_loaded_again()
     {

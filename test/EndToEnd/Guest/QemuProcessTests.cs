@@ -76,7 +76,7 @@ public sealed class QemuProcessTests(ITestOutputHelper output)
         await qemu.TurnOffAsync(Token);
         guest.Change(now => now with { Incoming = true });
         await using var second = await guest.StartAsync(Token);
-        await SavedMemory.LoadAsync(second, file, TimeProvider.System, null, Token);
+        await SavedMemory.LoadAsync(second, file, TimeProvider.System, Token);
         await second.ResumeAsync(Token);
         await guest.GoesOnWritingAsync(Token);
     }

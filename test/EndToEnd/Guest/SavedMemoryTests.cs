@@ -65,7 +65,7 @@ public sealed class SavedMemoryTests(ITestOutputHelper output)
         Spoil(file, what);
         guest.Change(now => now with { Incoming = true });
         var second = await guest.StartAsync(Token);
-        var e = await Assert.ThrowsAsync<QemuException>(() => SavedMemory.LoadAsync(second, file, TimeProvider.System, null, Token));
+        var e = await Assert.ThrowsAsync<QemuException>(() => SavedMemory.LoadAsync(second, file, TimeProvider.System, Token));
         output.WriteLine(e.Message);
         Assert.Equal(QemuErrorKind.StartFailed, e.Kind);
         Assert.Contains(file, e.Message, StringComparison.Ordinal);
@@ -90,7 +90,7 @@ public sealed class SavedMemoryTests(ITestOutputHelper output)
         await first.TurnOffAsync(Token);
         guest.Change(now => now with { Incoming = true });
         var second = await guest.StartAsync(Token);
-        await SavedMemory.LoadAsync(second, file, TimeProvider.System, null, Token);
+        await SavedMemory.LoadAsync(second, file, TimeProvider.System, Token);
         Assert.Equal(QemuRunState.Paused, second.State.Run);
         await second.ResumeAsync(Token);
         return second;

@@ -1,6 +1,7 @@
 using Godwit.Api;
 using Godwit.Api.VirtualMachines;
 using Godwit.Api.Workers;
+using Godwit.ControlPlane.Disks;
 using Godwit.ControlPlane.Jobs;
 
 namespace Godwit.ControlPlane.Migrations.Steps;
@@ -40,7 +41,7 @@ internal sealed class CopyDiskStep(StorageMove move, StorageMoveItem item)
             await Move.AskAsync(context, new CancelMirror(item.Disk, context.JobId), cancellationToken).ConfigureAwait(false);
         }
         // Left when the worker died between creating the file and noting it.
-        var unfinished = StorageMove.UnfinishedPath(item, context.JobId);
+        var unfinished = UnfinishedFile.PathOf(item.Target, context.JobId);
         if (Move.Parts.Folders.FileExists(unfinished))
         {
             Move.Parts.Folders.DeleteFile(unfinished);

@@ -1,4 +1,5 @@
 using Godwit.Api.Disks;
+using Godwit.ControlPlane.Disks;
 using Godwit.ControlPlane.Jobs;
 
 namespace Godwit.ControlPlane.VirtualMachines.Creating;
@@ -10,12 +11,9 @@ internal sealed class CreateDiskStep(VirtualMachineParts parts, Disk disk) : IJo
 
     public string Phase => "Prepare";
 
-    /// <summary>Where the disk is until it is put in its place.</summary>
-    public static string UnfinishedPath(Disk disk, Guid job) => $"{disk.Path}.{job.ToString("N")[..8]}.partial";
-
     public async Task RunAsync(JobContext context, CancellationToken cancellationToken)
     {
-        var file = UnfinishedPath(disk, context.JobId);
+        var file = UnfinishedFile.PathOf(disk.Path, context.JobId);
         // Left by a daemon that died here: how much of it is there nobody knows.
         parts.Folders.DeleteFile(file);
         await parts.Images.CreateAsync(file, disk.Size, disk.Format, cancellationToken).ConfigureAwait(false);
@@ -23,7 +21,7 @@ internal sealed class CreateDiskStep(VirtualMachineParts parts, Disk disk) : IJo
 
     public Task UndoAsync(JobContext context, CancellationToken cancellationToken)
     {
-        parts.Folders.DeleteFile(UnfinishedPath(disk, context.JobId));
+        parts.Folders.DeleteFile(UnfinishedFile.PathOf(disk.Path, context.JobId));
         return Task.CompletedTask;
     }
 }

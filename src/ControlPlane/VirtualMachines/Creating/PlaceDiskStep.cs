@@ -1,4 +1,5 @@
 using Godwit.Api.Disks;
+using Godwit.ControlPlane.Disks;
 using Godwit.ControlPlane.Jobs;
 
 namespace Godwit.ControlPlane.VirtualMachines.Creating;
@@ -12,7 +13,7 @@ internal sealed class PlaceDiskStep(VirtualMachineParts parts, Disk disk) : IJob
 
     public Task RunAsync(JobContext context, CancellationToken cancellationToken)
     {
-        var from = CreateDiskStep.UnfinishedPath(disk, context.JobId);
+        var from = UnfinishedFile.PathOf(disk.Path, context.JobId);
         if (parts.Folders.FileExists(from))
         {
             parts.Folders.Rename(from, disk.Path);
@@ -22,7 +23,7 @@ internal sealed class PlaceDiskStep(VirtualMachineParts parts, Disk disk) : IJob
 
     public Task UndoAsync(JobContext context, CancellationToken cancellationToken)
     {
-        var from = CreateDiskStep.UnfinishedPath(disk, context.JobId);
+        var from = UnfinishedFile.PathOf(disk.Path, context.JobId);
         if (!parts.Folders.FileExists(from) && parts.Folders.FileExists(disk.Path))
         {
             parts.Folders.Rename(disk.Path, from);

@@ -101,8 +101,9 @@ public sealed class SavedStates(VirtualMachineParts parts, JobRunner jobs)
     private async Task FinishAsync(VirtualMachineRecord vm, CancellationToken cancellationToken)
     {
         var status = await parts.Runtime.ObserveAsync(vm, cancellationToken).ConfigureAwait(false);
-        if (vm.Saved is { WasRunning: true } && status.State == VirtualMachineState.Paused)
+        if (vm.Saved is { WasRunning: true } && !status.IsOff)
         {
+            // Whatever it was seen doing: a monitor that was mute while it loaded looks like a VM that waits for a disk.
             await parts.Runtime.ResumeAsync(vm, cancellationToken).ConfigureAwait(false);
         }
         Clear(vm);
