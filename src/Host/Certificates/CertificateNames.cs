@@ -33,7 +33,7 @@ internal static class CertificateNames
     /// <exception cref="GodwitException"><see cref="ErrorCode.InvalidRequest"/>.</exception>
     public static IReadOnlyList<string> Check(IReadOnlyList<string> names)
     {
-        if (names.Count is 0 or > Most || names.FirstOrDefault(name => !IsName(name)) is not null)
+        if (names.Count is 0 or > Most || !names.All(IsName))
         {
             throw new GodwitException(
                 ErrorCode.InvalidRequest, $"A certificate is for 1 to {Most} DNS names and addresses, and these are not: {string.Join(", ", names)}");

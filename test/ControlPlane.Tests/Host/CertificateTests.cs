@@ -142,7 +142,7 @@ public sealed class CertificateTests : IDisposable
         Assert.Equal(ErrorCode.WrongState, Refused(() => New().Renew(null)));
         New().Initialize(["h1"]);
         Assert.Equal(ErrorCode.AlreadyExists, Refused(() => New().Initialize(["h1"])));
-        foreach (var names in new string[][] { [], ["a b"], ["-a"], ["a..b"], ["*.example"], ["fe80::1%eth0"], ["a/b"], [""] })
+        foreach (var names in new string[][] { [], ["a b"], ["-a"], ["a..b"], ["*.example"], ["fe80::1%eth0"], ["a/b"], [""], [null!, "vm"] })
             Assert.Equal(ErrorCode.InvalidRequest, Refused(() => New().Renew(names)));
         File.WriteAllText(Path.Combine(Folders.Authority, "ca-key.pem"), "SECRET");
         var e = Assert.Throws<GodwitException>(() => New().Renew(null));

@@ -93,7 +93,7 @@ internal sealed class RequestSource
             "null" => null,
             "boolean" => _random.Next(2) == 0,
             "integer" or "number" => Numbers[_random.Next(Numbers.Length)]?.DeepClone(),
-            "array" => new JsonArray([.. Enumerable.Range(0, _random.Next(4)).Select(_ => Value(schema.GetProperty("items"), depth + 1))]),
+            "array" => new JsonArray([.. Enumerable.Range(0, _random.Next(4)).Select(_ => _random.Next(12) == 0 ? null : Value(schema.GetProperty("items"), depth + 1))]),
             "object" => Object(schema, depth),
             _ => Text(),
         };
