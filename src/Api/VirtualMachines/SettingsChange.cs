@@ -15,6 +15,7 @@ namespace Godwit.Api.VirtualMachines;
 /// <param name="AutomaticCriticalErrorAction">See <see cref="VirtualMachineSettings.AutomaticCriticalErrorAction"/>.</param>
 /// <param name="AutomaticCriticalErrorActionTimeout">See <see cref="VirtualMachineSettings.AutomaticCriticalErrorActionTimeout"/>.</param>
 /// <param name="Notes">See <see cref="VirtualMachineSettings.Notes"/>.</param>
+/// <param name="CheckpointType">See <see cref="VirtualMachineSettings.CheckpointType"/>.</param>
 public sealed record SettingsChange(
     long? Memory = null,
     int? Cpus = null,
@@ -29,7 +30,8 @@ public sealed record SettingsChange(
     StopAction? AutomaticStopAction = null,
     CriticalErrorAction? AutomaticCriticalErrorAction = null,
     int? AutomaticCriticalErrorActionTimeout = null,
-    string? Notes = null)
+    string? Notes = null,
+    CheckpointType? CheckpointType = null)
 {
     /// <summary>Whether anything is asked for that a VM takes up only when it starts.</summary>
     public bool NeedsOff =>
@@ -54,6 +56,7 @@ public sealed record SettingsChange(
         AutomaticCriticalErrorAction = AutomaticCriticalErrorAction ?? settings.AutomaticCriticalErrorAction,
         AutomaticCriticalErrorActionTimeout = AutomaticCriticalErrorActionTimeout ?? settings.AutomaticCriticalErrorActionTimeout,
         Notes = Text(Notes, settings.Notes),
+        CheckpointType = CheckpointType ?? settings.CheckpointType,
     };
 
     private static string? Text(string? change, string? before) => change is null ? before : change.Length == 0 ? null : change;

@@ -9,7 +9,8 @@ namespace Godwit.Api.Workers;
 /// </summary>
 /// <param name="VmId">The VM whose disks these are.</param>
 /// <param name="Disks">The disks and, for each, the mirror in progress.</param>
-public sealed record WorkerConfig(Guid VmId, IReadOnlyList<WorkerDiskConfig> Disks);
+/// <param name="Generation">Of the disks, as the VM's record counts: a host with a higher one writes the file anew, while no worker runs.</param>
+public sealed record WorkerConfig(Guid VmId, IReadOnlyList<WorkerDiskConfig> Disks, long Generation = 0);
 
 /// <summary>One disk of a <see cref="WorkerConfig"/>.</summary>
 /// <param name="Disk">The disk as served.</param>

@@ -30,6 +30,7 @@ internal sealed class VmSettingsOptions
     private readonly Option<int?> _criticalTimeout = Number(
         "--critical-error-timeout", "Minutes a VM waits for its disk before it is turned off", "MINUTES", 1);
 
+    private readonly Option<CheckpointType?> _checkpoint = Choice<CheckpointType>("--checkpoint-type", "What a checkpoint keeps when nobody says");
     private readonly Option<string?> _notes = Text("--notes", "Whatever you want to remember", "TEXT");
 
     /// <summary>Adds the options to a command.</summary>
@@ -37,7 +38,7 @@ internal sealed class VmSettingsOptions
     {
         Option[] all =
         [
-            _memory, _cpus, _compatible, _kernel, _initrd, _append, _serial, _networks, _noNetwork, _start, _startDelay, _stop, _critical, _criticalTimeout, _notes,
+            _memory, _cpus, _compatible, _kernel, _initrd, _append, _serial, _networks, _noNetwork, _start, _startDelay, _stop, _critical, _criticalTimeout, _notes, _checkpoint,
         ];
         foreach (var option in all)
             verb.Add(option);
@@ -55,7 +56,7 @@ internal sealed class VmSettingsOptions
     private SettingsChange Read(Session session, IReadOnlyList<NetworkAdapter>? networks) => new(
         session.Get(_memory), session.Get(_cpus), session.Get(_compatible), File(session, _kernel), File(session, _initrd),
         session.Get(_append), File(session, _serial), networks, session.Get(_start), session.Get(_startDelay), session.Get(_stop),
-        session.Get(_critical), session.Get(_criticalTimeout), session.Get(_notes));
+        session.Get(_critical), session.Get(_criticalTimeout), session.Get(_notes), session.Get(_checkpoint));
 
     // An empty text takes the file away; made absolute it would be the working folder.
     private static string? File(Session session, Option<string?> option) => session.Get(option) is "" ? "" : session.GetPath(option);

@@ -24,6 +24,7 @@ internal static class VmSettingsText
         fields.Add("At host start", Start(settings));
         fields.Add("At host shutdown", settings.AutomaticStopAction == Usual.AutomaticStopAction ? null : Kebab.Of(settings.AutomaticStopAction));
         fields.Add("When a disk fails", Critical(settings));
+        fields.Add("Checkpoints", settings.CheckpointType == Usual.CheckpointType ? null : Kebab.Of(settings.CheckpointType));
         fields.Add("Notes", settings.Notes);
     }
 

@@ -43,6 +43,11 @@ public interface IFolders
     /// <exception cref="GodwitException"><see cref="ErrorCode.AlreadyExists"/>: there is something of that name; it stays.</exception>
     void Rename(string from, string to);
 
+    /// <summary>Gives a file a second name in the same file system, durably: its content stays until both are deleted.</summary>
+    /// <exception cref="GodwitException"><see cref="ErrorCode.AlreadyExists"/>: there is something of that name; it stays.
+    /// <see cref="ErrorCode.Unsupported"/>: the file system knows only one name per file.</exception>
+    void Link(string from, string to);
+
     /// <summary>Puts a small file in the place of another, for its owner only, and makes missing folders. A crash leaves the old file or the
     /// new one; the new one is durable when this returns.</summary>
     /// <exception cref="GodwitException">It cannot be written; the old one is there.</exception>

@@ -16,6 +16,12 @@ internal sealed class StorageMovePlanner(VirtualMachineParts parts)
     public async Task<StorageMovePlan> PlanAsync(
         VirtualMachineRecord vm, StorageMoveRequest request, CancellationToken cancellationToken)
     {
+        if (vm.Checkpoints is { Count: > 0 })
+        {
+            throw new GodwitException(
+                ErrorCode.WrongState, $"VM '{vm.Name}' has checkpoints, and disks of several images cannot be moved yet.",
+                $"Remove the checkpoints and wait until they are merged: 'godwit checkpoint list \"{vm.Name}\"'.");
+        }
         var disks = Choose(vm, request);
         var folder = parts.Folders.Resolve(request.Destination);
         CheckFolder(folder);

@@ -4,6 +4,7 @@ using Godwit.Api;
 using Godwit.Api.Jobs;
 using Godwit.ControlPlane.Migrations;
 using Godwit.ControlPlane.VirtualMachines;
+using Godwit.ControlPlane.VirtualMachines.Checkpoints;
 using Godwit.ControlPlane.VirtualMachines.Creating;
 using Godwit.ControlPlane.VirtualMachines.Removing;
 using Godwit.ControlPlane.VirtualMachines.Saving;
@@ -17,6 +18,9 @@ namespace Godwit.ControlPlane.Store;
 [JsonSerializable(typeof(CreateOrder))]
 [JsonSerializable(typeof(RemoveOrder))]
 [JsonSerializable(typeof(SaveOrder))]
+[JsonSerializable(typeof(CheckpointOrder))]
+[JsonSerializable(typeof(ApplyOrder))]
+[JsonSerializable(typeof(MergeOrder))]
 [JsonSerializable(typeof(Problem))]
 [JsonSerializable(typeof(JobProgress))]
 [JsonSerializable(typeof(IReadOnlyList<string>))]

@@ -110,11 +110,12 @@ public sealed class Reconciler(
     {
         var reply = await parts.Workers.AskAsync(vm.Id, new GetStatus(), cancellationToken).ConfigureAwait(false);
         var paths = (reply.Status?.Disks ?? []).Where(served => vm.Disks.Any(disk => disk.Name == served.Name && disk.Path != served.Path))
-            .ToDictionary(served => served.Name, served => served.Path);
+            .ToDictionary(served => served.Name);
         if (paths.Count > 0)
         {
-            tell(vm, "is served from other paths than recorded; the record follows: " + string.Join(", ", paths.Values));
-            parts.Vms.SetDiskPaths(vm.Id, paths);
+            tell(vm, "is served from other paths than recorded; the record follows: " + string.Join(", ", paths.Values.Select(served => served.Path)));
+            parts.Vms.SetDisks(
+                vm.Id, disk => paths.TryGetValue(disk.Name, out var served) ? disk with { Path = served.Path, Format = served.Problem is null ? served.Format : disk.Format } : disk);
         }
     }
 }

@@ -87,7 +87,7 @@ public sealed class Rescan(VirtualMachineParts parts)
             {
                 throw new GodwitException(ErrorCode.AlreadyExists, $"The id of VM '{other.Name}' begins as this one's does.", "Give this one a new id.");
             }
-            if (other.Disks.Select(disk => disk.Path).Intersect(vm.Disks.Select(disk => disk.Path)).FirstOrDefault() is { } taken)
+            if (other.Images.Intersect(vm.Images).FirstOrDefault() is { } taken)
             {
                 throw new GodwitException(ErrorCode.Busy, $"'{taken}' is a disk of VM '{other.Name}'.");
             }

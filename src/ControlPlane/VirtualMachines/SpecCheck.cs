@@ -43,6 +43,7 @@ internal static class SpecCheck
         CheckText(settings.Append, "The kernel command line", 4096);
         CheckText(settings.Notes, "The notes", 4096);
         NetworkCheck.Check(settings.Networks);
+        Require(Enum.IsDefined(settings.CheckpointType), "The checkpoint type is unknown.");
         Require(Enum.IsDefined(settings.AutomaticStartAction), "The automatic start action is unknown.");
         Require(settings.AutomaticStartDelay is >= 0 and <= MaximumDelay, $"The start delay must be 0 to {MaximumDelay} seconds.");
         Require(Enum.IsDefined(settings.AutomaticStopAction), "The automatic stop action is unknown.");

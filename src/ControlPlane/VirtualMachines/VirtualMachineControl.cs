@@ -1,6 +1,7 @@
 using Godwit.Api;
 using Godwit.Api.VirtualMachines;
 using Godwit.ControlPlane.Jobs;
+using Godwit.ControlPlane.VirtualMachines.Checkpoints;
 using Godwit.ControlPlane.VirtualMachines.Saving;
 
 namespace Godwit.ControlPlane.VirtualMachines;
@@ -41,9 +42,9 @@ public sealed class VirtualMachineControl(VirtualMachineParts parts, JobRunner j
         var id = parts.Vms.Get(name).Id;
         using var passage = await parts.Gates.EnterAsync(id, cancellationToken).ConfigureAwait(false);
         var vm = parts.Vms.Get(name);
-        if (jobs.IsActive(id, SaveKind.KindName))
+        if (jobs.IsActive(id, SaveKind.KindName) || jobs.IsActive(id, CheckpointKind.KindName))
         {
-            throw new GodwitException(ErrorCode.Busy, $"VM '{vm.Name}' is being saved.", "Wait for the job or cancel it.");
+            throw new GodwitException(ErrorCode.Busy, $"The memory of VM '{vm.Name}' is being written.", "Wait for the job or cancel it.");
         }
         var status = await parts.Runtime.ObserveAsync(vm, cancellationToken).ConfigureAwait(false);
         if (!from.Contains(status.State))

@@ -49,6 +49,12 @@ public sealed class VirtualMachineLife(VirtualMachineParts parts, JobRunner jobs
             {
                 await EndProcessesStep.RequireOffAsync(parts, vm, cancellationToken).ConfigureAwait(false);
             }
+            if (vm.Checkpoints is { Count: > 0 } && !deleteDisks)
+            {
+                throw new GodwitException(
+                    ErrorCode.WrongState, $"VM '{vm.Name}' has checkpoints: its disks are in several files each.",
+                    $"Remove them first, which merges the files ('godwit checkpoint list \"{vm.Name}\"'), or delete the disks too.");
+            }
             var text = JsonSerializer.Serialize(new RemoveOrder(vm, deleteDisks, force), StoreJson.Default.RemoveOrder);
             job = jobs.Submit(RemoveKind.KindName, id, vm.Name, text);
         }

@@ -1,5 +1,6 @@
 using Godwit.Api.Disks;
 using Godwit.Api.VirtualMachines;
+using Godwit.ControlPlane.VirtualMachines.Checkpoints;
 
 namespace Godwit.ControlPlane.VirtualMachines;
 
@@ -26,6 +27,18 @@ public sealed record VirtualMachineRecord(
 
     /// <summary>Memory and devices in a file; the disks must not be written to while it is to be used.</summary>
     public SavedStateRecord? Saved { get; init; }
+
+    /// <summary>Its checkpoints, also removed ones that are not merged yet; null for none.</summary>
+    public IReadOnlyList<CheckpointRecord>? Checkpoints { get; init; }
+
+    /// <summary>The checkpoint, possibly a removed one, that the VM as it is now began from.</summary>
+    public Guid? CurrentCheckpoint { get; init; }
+
+    /// <summary>Grows when the disks become other images while no worker serves them: the next worker starts from this record then.</summary>
+    public long DiskGeneration { get; init; }
+
+    /// <summary>Every image that belongs to it: those of its checkpoints too.</summary>
+    internal IEnumerable<string> Images => Disks.Concat((Checkpoints ?? []).SelectMany(one => one.Disks)).Select(disk => disk.Path).Distinct(StringComparer.Ordinal);
 
     /// <summary>It is saved: it can go on from its file, and nothing may change its disks.</summary>
     internal bool IsSaved => Saved is { Used: false };

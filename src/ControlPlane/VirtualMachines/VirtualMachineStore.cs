@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Godwit.Api;
+using Godwit.Api.Disks;
 using Godwit.ControlPlane.Disks;
 using Godwit.ControlPlane.Store;
 
@@ -135,10 +136,11 @@ public sealed class VirtualMachineStore(Database database, IFolders folders)
     }
 
     /// <summary>Records where disks are now. Disks not named stay.</summary>
-    internal void SetDiskPaths(Guid id, IReadOnlyDictionary<string, string> paths) => Note(id, vm => vm with
-    {
-        Disks = [.. vm.Disks.Select(disk => paths.TryGetValue(disk.Name, out var path) ? disk with { Path = path } : disk)],
-    });
+    internal void SetDiskPaths(Guid id, IReadOnlyDictionary<string, string> paths) =>
+        SetDisks(id, disk => paths.TryGetValue(disk.Name, out var path) ? disk with { Path = path } : disk);
+
+    /// <summary>Records what disks are now.</summary>
+    internal void SetDisks(Guid id, Func<Disk, Disk> change) => Note(id, vm => vm with { Disks = [.. vm.Disks.Select(change)] });
 
     /// <summary>Gives a VM that has no folder yet, from a godwitd that knew none, a folder. Its file is written with the next
     /// <see cref="Follow"/>.</summary>

@@ -116,6 +116,16 @@ internal sealed class LocalFolders : IFolders
         return 0;
     });
 
+    public void Link(string from, string to) => Told(to, () =>
+    {
+        if (!LibC.TryLink(from, to))
+        {
+            throw new GodwitException(ErrorCode.AlreadyExists, $"'{to}' exists already.");
+        }
+        LibC.SyncFolder(Path.GetDirectoryName(to) ?? "/");
+        return 0;
+    });
+
     public void Write(string path, ReadOnlyMemory<byte> content) => Told(path, () =>
     {
         DurableFile.Write(path, content);

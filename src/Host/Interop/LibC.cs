@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text;
+using Godwit.Api;
 using Microsoft.Win32.SafeHandles;
 
 namespace Godwit.Host.Interop;
@@ -18,6 +19,8 @@ internal static partial class LibC
     private const uint NoReplace = 1;
     private const int Exists = 17;
     private const int NotSupported = 38;
+    private const int OperationNotSupported = 95;
+    private const int NotPermitted = 1;
 
     // What file systems answer that have nothing to sync there.
     private const int InvalidArgument = 22;
@@ -72,7 +75,12 @@ internal static partial class LibC
         if (error is InvalidArgument or NotSupported)
         {
             // File systems that know no such renaming: a link is as strict, and takes one call more.
-            return TryLink(from, to);
+            if (!TryLink(from, to))
+            {
+                return false;
+            }
+            File.Delete(from);
+            return true;
         }
         return error == Exists ? false : throw Failure(to);
     }
@@ -86,14 +94,22 @@ internal static partial class LibC
         return AdjustTime(question) is >= 0 and not ClockError;
     }
 
-    private static bool TryLink(string from, string to)
+    /// <summary>Gives a file a second name; false when there is something of that name.</summary>
+    /// <exception cref="GodwitException"><see cref="ErrorCode.Unsupported"/>: the file system knows only one name per file.</exception>
+    /// <exception cref="IOException">The file system failed.</exception>
+    public static bool TryLink(string from, string to)
     {
         if (Link(from, to) == 0)
         {
-            File.Delete(from);
             return true;
         }
-        return Marshal.GetLastPInvokeError() == Exists ? false : throw Failure(to);
+        var error = Marshal.GetLastPInvokeError();
+        if (error is NotPermitted or NotSupported or OperationNotSupported)
+        {
+            throw new GodwitException(
+                ErrorCode.Unsupported, $"The file system of '{to}' cannot give a file a second name (hard link).", "Use a folder on another one.");
+        }
+        return error == Exists ? false : throw Failure(to);
     }
 
     private static IOException Failure(string path) => new($"'{path}': {Marshal.GetLastPInvokeErrorMessage()}");

@@ -152,16 +152,35 @@ internal sealed class SupervisedWorkers(HostFolders folders, ParentFolders paren
         }
     }
 
-    /// <summary>Before the first start only: from then on the file is the worker's and says where the disks are.</summary>
+    /// <summary>Before the first start, and when the disks have become other images since: else the file is the worker's and says where they are.</summary>
     private void WriteConfig(VirtualMachineRecord vm)
     {
         var path = Path.Combine(folders.StateOf(vm.Id), "worker.json");
-        if (File.Exists(path))
+        var before = ReadConfig(path);
+        if (before is not null && before.Generation >= vm.DiskGeneration)
         {
             return;
         }
-        var disks = vm.Disks.Select(disk => new WorkerDiskConfig(new WorkerDisk(disk.Name, disk.Path, disk.Format, Cache: disk.Cache)));
-        DurableFile.Write(path, JsonSerializer.SerializeToUtf8Bytes(new WorkerConfig(vm.Id, [.. disks]), ApiJson.Default.WorkerConfig));
+        // What is marked as changed says nothing about other images; limits and lease are the disk's whatever it holds.
+        var disks = vm.Disks.Select(disk => new WorkerDiskConfig(new WorkerDisk(disk.Name, disk.Path, disk.Format, Cache: disk.Cache))
+        {
+            Limits = before?.Disks.FirstOrDefault(one => one.Disk.Name == disk.Name)?.Limits,
+            Leased = before?.Disks.Any(one => one.Disk.Name == disk.Name && one.Leased) == true,
+        });
+        DurableFile.Write(path, JsonSerializer.SerializeToUtf8Bytes(new WorkerConfig(vm.Id, [.. disks], vm.DiskGeneration), ApiJson.Default.WorkerConfig));
+    }
+
+    private static WorkerConfig? ReadConfig(string path)
+    {
+        try
+        {
+            return File.Exists(path) ? JsonSerializer.Deserialize(File.ReadAllBytes(path), ApiJson.Default.WorkerConfig) : null;
+        }
+        catch (JsonException e)
+        {
+            throw new GodwitException(
+                new Problem(ErrorCode.Corrupt, $"'{path}' is damaged: {e.Message}", "It says where the VM's disks are; restore it from a backup."), e);
+        }
     }
 
     private async Task UntilAnswersAsync(VirtualMachineRecord vm, CancellationToken cancellationToken)

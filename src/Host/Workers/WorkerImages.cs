@@ -15,6 +15,9 @@ internal sealed class WorkerImages(WorkerProgram program, TimeProvider time) : I
     // A fixed image is written in full where the file system cannot reserve space.
     private static readonly TimeSpan CreateLimit = TimeSpan.FromHours(2);
 
+    // Everything the image holds is copied.
+    private static readonly TimeSpan MergeLimit = TimeSpan.FromHours(24);
+
     public Task<ImageReport> DescribeAsync(string path, CancellationToken cancellationToken) =>
         RunAsync(path, ["image", "info", path], DescribeLimit, cancellationToken);
 
@@ -23,6 +26,12 @@ internal sealed class WorkerImages(WorkerProgram program, TimeProvider time) : I
         ["image", "create", path, "--size", size.ToString(CultureInfo.InvariantCulture), "--format", Word(format)],
         CreateLimit,
         cancellationToken);
+
+    public Task CreateChildAsync(string parent, string path, CancellationToken cancellationToken) =>
+        RunAsync(path, ["image", "create", path, "--parent", parent], DescribeLimit, cancellationToken);
+
+    public Task MergeAsync(string leaf, string layer, CancellationToken cancellationToken) =>
+        RunAsync(layer, ["image", "merge", leaf, "--layer", layer], MergeLimit, cancellationToken);
 
     internal static string Word(DiskFormat format) => format switch
     {

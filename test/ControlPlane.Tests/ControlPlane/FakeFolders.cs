@@ -10,6 +10,9 @@ internal sealed class FakeFolders : IFolders
     private readonly SortedDictionary<string, byte[]> _files = new(StringComparer.Ordinal);
     private readonly SortedSet<string> _folders = new(StringComparer.Ordinal) { "/", "/src", "/dst", "/denied", "/readonly", "/vms" };
 
+    /// <summary>What is in the images.</summary>
+    public FakeContents Contents { get; } = new();
+
     public long Available { get; set; } = 1L << 40;
 
     /// <summary>Files whose deletion fails.</summary>
@@ -115,9 +118,17 @@ internal sealed class FakeFolders : IFolders
     {
         lock (_gate)
         {
-            if (!Stuck.Contains(path))
-                _files.Remove(path);
+            if (!Stuck.Contains(path) && _files.Remove(path))
+                Contents.Deleted(path);
         }
+    }
+
+    public void Link(string from, string to)
+    {
+        var content = Read(from) ?? throw new GodwitException(ErrorCode.NotFound, $"no file {from}");
+        AddFile(to);
+        lock (_gate)
+            _files[to] = content;
     }
 
     public void Write(string path, ReadOnlyMemory<byte> content)
@@ -152,6 +163,7 @@ internal sealed class FakeFolders : IFolders
     public void Rename(string from, string to)
     {
         AddFile(to);
+        Contents.Renamed(from, to);
         DeleteFile(from);
     }
 }

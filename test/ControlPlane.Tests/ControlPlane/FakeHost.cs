@@ -6,6 +6,7 @@ using Godwit.ControlPlane.Migrations;
 using Godwit.ControlPlane.Ownership;
 using Godwit.ControlPlane.Store;
 using Godwit.ControlPlane.VirtualMachines;
+using Godwit.ControlPlane.VirtualMachines.Checkpoints;
 using Godwit.ControlPlane.VirtualMachines.Creating;
 using Godwit.ControlPlane.VirtualMachines.Removing;
 using Godwit.ControlPlane.VirtualMachines.Saving;
@@ -59,6 +60,8 @@ internal sealed class FakeHost : IAsyncDisposable
 
     public VirtualMachineChanges Changes { get; private set; } = null!;
 
+    public CheckpointOperations Checkpoints { get; private set; } = null!;
+
     public SavedStates Saved { get; private set; } = null!;
 
     public AutomaticStart Starts { get; private set; } = null!;
@@ -82,13 +85,14 @@ internal sealed class FakeHost : IAsyncDisposable
         Parts = new VirtualMachineParts(
             new VirtualMachineStore(Database, Folders), Runtime, Workers, Images, Folders, new SqliteOwnershipStore(Database),
             new VirtualMachineGates(), HostIdentity.Read(Database), "/vms");
-        Jobs = new JobRunner(Database, [new StorageMoveKind(Parts), new SaveKind(Parts), new CreateKind(Parts), new RemoveKind(Parts)], Time, [Faults]);
+        Jobs = new JobRunner(Database, [new StorageMoveKind(Parts), new SaveKind(Parts), new CreateKind(Parts), new RemoveKind(Parts), new CheckpointKind(Parts), new ApplyKind(Parts), new MergeKind(Parts)], Time, [Faults]);
         Moves = new StorageMoves(Parts, Jobs);
         Operations = new VirtualMachineOperations(Parts, Jobs, Time);
         Life = new VirtualMachineLife(Parts, Jobs);
         Control = new VirtualMachineControl(Parts, Jobs);
         Changes = new VirtualMachineChanges(Parts, Jobs);
         Saved = new SavedStates(Parts, Jobs);
+        Checkpoints = new CheckpointOperations(Parts, Jobs, Time);
         Starts = new AutomaticStart(Parts, Operations, Database, Time, (vm, text) => Told.Add($"{vm.Name} {text}"));
         Rescan = new Rescan(Parts);
         Stops = new AutomaticStop(Parts, Operations, Saved, Jobs);

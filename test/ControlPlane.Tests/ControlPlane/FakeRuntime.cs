@@ -148,4 +148,24 @@ internal sealed class FakeImages(FakeFolders folders) : IImages
         folders.AddFile(path);
         return Task.CompletedTask;
     }
+
+    public async Task CreateChildAsync(string parent, string path, CancellationToken cancellationToken)
+    {
+        Assert.True(folders.FileExists(parent), $"{parent} is not there");
+        await CreateAsync(path, 0, DiskFormat.VhdxDifferencing, cancellationToken);
+        folders.Contents.Over(path, parent);
+    }
+
+    /// <summary>Every merge: the image over it, and the image.</summary>
+    public List<(string Leaf, string Layer)> Merges { get; } = [];
+
+    public Task MergeAsync(string leaf, string layer, CancellationToken cancellationToken)
+    {
+        Merges.Add((leaf, layer));
+        if (leaf != layer)
+            Assert.Equal(layer, folders.Contents.ParentOf(leaf));
+        folders.Contents.Merged(layer, folders.Contents.ParentOf(layer)!);
+        folders.DeleteFile(layer);
+        return Task.CompletedTask;
+    }
 }

@@ -33,6 +33,12 @@ internal sealed class FakeWorkers(FakeFolders folders) : IDiskWorkers
     /// <summary>Names of disks whose switch is refused.</summary>
     public HashSet<string> RefusedSwitches { get; } = [];
 
+    /// <summary>No cut is made.</summary>
+    public bool RefusedCuts { get; set; }
+
+    /// <summary>Names of disks whose merges fail.</summary>
+    public HashSet<string> FailingMerges { get; } = [];
+
     /// <summary>Workers cannot be started.</summary>
     public bool CannotStart { get; set; }
 
@@ -62,7 +68,15 @@ internal sealed class FakeWorkers(FakeFolders folders) : IDiskWorkers
         lock (_gate)
         {
             if (!_workers.TryGetValue(vm.Id, out var worker))
-                _workers[vm.Id] = worker = new FakeWorker([.. vm.Disks.Select(disk => new FakeDisk(disk.Name, disk.Path))]);
+                _workers[vm.Id] = worker = new FakeWorker([]) { Generation = -1 };
+            if (!worker.Running && worker.Generation < vm.DiskGeneration)
+            {
+                // As the host writes worker.json anew.
+                worker.Disks.Clear();
+                worker.Disks.AddRange(vm.Disks.Select(disk => new FakeDisk(disk.Name, disk.Path)));
+                worker.Disks.ForEach(disk => disk.Chain.Open(folders));
+                worker.Generation = vm.DiskGeneration;
+            }
             if (!worker.Running)
             {
                 worker.Running = true;
@@ -116,6 +130,22 @@ internal sealed class FakeWorkers(FakeFolders folders) : IDiskWorkers
         {
             case GetStatus:
                 worker.Disks.ForEach(Advance);
+                worker.Disks.ForEach(disk => disk.Chain.Advance(folders));
+                break;
+            case AddLayers add:
+                if (RefusedCuts)
+                    throw new GodwitException(ErrorCode.Busy, "requests do not end");
+                foreach (var layer in add.Layers)
+                    worker.Disk(layer.Disk).Chain.Add(folders, add.JobId, layer.Path);
+                break;
+            case MergeLayer merge:
+                worker.Disk(merge.Disk).Chain.Start(merge, FailingMerges.Contains(merge.Disk));
+                break;
+            case CancelMerge cancel:
+                worker.Disk(cancel.Disk).Chain.Cancel(cancel.JobId);
+                break;
+            case ForgetMerge forget:
+                worker.Disk(forget.Disk).Chain.Forget(forget.JobId);
                 break;
             case RestartWorker:
                 worker.ProcessId++;
@@ -228,6 +258,8 @@ internal sealed class FakeWorker(List<FakeDisk> disks)
 
     public int ProcessId { get; set; } = 1000;
 
+    public long Generation { get; set; }
+
     public int Restarts { get; set; }
 
     public FakeDisk Disk(string name) =>
@@ -240,7 +272,13 @@ internal sealed class FakeDisk(string name, string path)
 {
     public string Name { get; } = name;
 
-    public string Path { get; set; } = path;
+    public FakeChain Chain { get; } = new(path);
+
+    public string Path
+    {
+        get => Chain.Layers[0];
+        set => Chain.Layers[0] = value;
+    }
 
     public FakeMirror? Mirror { get; set; }
 
@@ -254,7 +292,7 @@ internal sealed class FakeDisk(string name, string path)
 
     public WorkerDiskStatus Status() => new(
         Name, Path, DiskFormat.VhdxDynamic, 1 << 30, FakeWorkers.Allocated, 1, Mirror?.Status(), Problem, FakeWorkers.Statistics, Limits,
-        Points.Count == 0 ? null : [.. Points], Gaps);
+        Points.Count == 0 ? null : [.. Points], Gaps, null, [.. Chain.Layers], Chain.Added, Chain.Merge);
 }
 
 internal sealed class FakeMirror(Guid job, string target, string unfinished)

@@ -26,7 +26,7 @@ internal sealed class CreationPlanner(VirtualMachineParts parts)
         {
             throw new GodwitException(ErrorCode.AlreadyExists, $"There is a VM named '{spec.Name}' already.", "Choose another name.");
         }
-        var taken = _vms.List().SelectMany(vm => vm.Disks.Select(disk => (disk.Path, vm.Name)))
+        var taken = _vms.List().SelectMany(vm => vm.Images.Select(path => (Path: path, vm.Name)))
             .ToDictionary(pair => pair.Path, pair => pair.Name, StringComparer.Ordinal);
         var disks = new List<Disk>();
         foreach (var disk in spec.Disks)

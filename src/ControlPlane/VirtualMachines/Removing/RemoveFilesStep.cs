@@ -1,4 +1,5 @@
 using Godwit.ControlPlane.Jobs;
+using Godwit.ControlPlane.VirtualMachines.Checkpoints;
 
 namespace Godwit.ControlPlane.VirtualMachines.Removing;
 
@@ -17,10 +18,15 @@ internal sealed class RemoveFilesStep(VirtualMachineParts parts, RemoveOrder ord
         {
             parts.Folders.DeleteFile(saved.File);
         }
-        parts.Folders.RemoveEmpty(Path.GetDirectoryName(vm.ConfigurationFile)!, vm.Path);
-        foreach (var disk in vm.Disks.Where(_ => order.DeleteDisks))
+        foreach (var memory in (vm.Checkpoints ?? []).Select(one => one.Saved?.File).OfType<string>())
         {
-            parts.Folders.DeleteFile(parts.Folders.Resolve(disk.Path));
+            parts.Folders.DeleteFile(memory);
+        }
+        parts.Folders.RemoveEmpty(Path.Combine(vm.Path, CheckpointFiles.Folder), vm.Path);
+        parts.Folders.RemoveEmpty(Path.GetDirectoryName(vm.ConfigurationFile)!, vm.Path);
+        foreach (var image in vm.Images.Where(_ => order.DeleteDisks))
+        {
+            parts.Folders.DeleteFile(parts.Folders.Resolve(image));
         }
     }
 

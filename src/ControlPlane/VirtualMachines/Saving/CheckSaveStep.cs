@@ -16,7 +16,7 @@ internal sealed class CheckSaveStep(Saving saving) : IJobStep
         var vm = saving.Vm;
         var status = await saving.Parts.Runtime.ObserveAsync(vm, cancellationToken).ConfigureAwait(false);
         Check(saving.Parts, vm, status);
-        Saving.NoteRunning(context, status.State == VirtualMachineState.Running);
+        MemoryWriting.NoteRunning(context, status);
     }
 
     public Task UndoAsync(JobContext context, CancellationToken cancellationToken) => Task.CompletedTask;
@@ -30,12 +30,6 @@ internal sealed class CheckSaveStep(Saving saving) : IJobStep
                 ErrorCode.WrongState, $"VM '{vm.Name}' is {(vm.IsSaved ? "Saved" : status.State)} and cannot be saved.",
                 "Only a VM that runs or is paused can.");
         }
-        // What the guest never touched takes no room, but nobody knows that before.
-        var free = parts.Folders.AvailableBytes(vm.Path);
-        if (free < vm.Settings.Memory)
-        {
-            throw new GodwitException(
-                ErrorCode.NoSpace, $"'{vm.Path}' has {free >> 20} MiB free; saving may need {vm.Settings.Memory >> 20} MiB.", "Free space there.");
-        }
+        MemoryWriting.RequireSpace(parts, vm);
     }
 }

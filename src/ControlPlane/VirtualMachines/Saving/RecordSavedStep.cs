@@ -11,12 +11,7 @@ internal sealed class RecordSavedStep(Saving saving) : ICommitStep
 
     public Task RunAsync(JobContext context, CancellationToken cancellationToken)
     {
-        var model = new MachineModel(
-            context.GetFact(WriteMemoryStep.MachineFact)!, context.GetFact(WriteMemoryStep.CpuFact)!,
-            context.GetFact(WriteMemoryStep.AcceleratorFact)!);
-        var settings = saving.Vm.Settings;
-        var saved = new SavedStateRecord(
-            saving.FileOf(context.JobId), context.Time.GetUtcNow(), Saving.WasRunning(context), model, settings.Memory, settings.Cpus);
+        var saved = MemoryWriting.Describe(context, saving.Vm, saving.FileOf(context.JobId));
         saving.Parts.Vms.Change(saving.Vm.Id, vm => vm with { Saved = saved, Powered = false });
         return Task.CompletedTask;
     }
