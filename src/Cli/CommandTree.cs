@@ -3,6 +3,7 @@ using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.Reflection;
 using Godwit.Cli.Access;
+using Godwit.Cli.Checkpoints;
 using Godwit.Cli.Completion;
 using Godwit.Cli.Disks;
 using Godwit.Cli.Hosts;
@@ -27,6 +28,7 @@ internal static class CommandTree
             global.Authority,
             global.Quiet,
             VmCommands.Create(shell, global),
+            CheckpointCommands.Create(shell, global),
             DiskCommands.Create(shell, global),
             JobCommands.Create(shell, global),
             HostCommands.Create(shell, global),

@@ -7,6 +7,7 @@ using Godwit.ControlPlane.Jobs;
 using Godwit.ControlPlane.Migrations;
 using Godwit.ControlPlane.Store;
 using Godwit.ControlPlane.VirtualMachines;
+using Godwit.ControlPlane.VirtualMachines.Checkpoints;
 using Godwit.ControlPlane.VirtualMachines.Creating;
 using Godwit.ControlPlane.VirtualMachines.Removing;
 using Godwit.ControlPlane.VirtualMachines.Saving;
@@ -73,6 +74,7 @@ internal static class HostApplication
         VirtualMachineEndpoints.Map(app);
         VirtualMachineControlEndpoints.Map(app);
         PointEndpoints.Map(app);
+        CheckpointEndpoints.Map(app);
         JobEndpoints.Map(app);
         HostEndpoints.Map(app);
         StatisticsEndpoints.Map(app);
@@ -149,6 +151,9 @@ internal static class HostApplication
         services.AddSingleton<IJobKind>(new SaveKind(parts));
         services.AddSingleton<IJobKind>(new CreateKind(parts));
         services.AddSingleton<IJobKind>(new RemoveKind(parts));
+        services.AddSingleton<IJobKind>(new CheckpointKind(parts));
+        services.AddSingleton<IJobKind>(new ApplyKind(parts));
+        services.AddSingleton<IJobKind>(new MergeKind(parts));
         services.AddSingleton(provider => new JobRunner(
             database, provider.GetServices<IJobKind>(), time, provider.GetServices<IJobObserver>()));
         services.AddSingleton<StorageMoves>();
@@ -157,6 +162,7 @@ internal static class HostApplication
         services.AddSingleton<VirtualMachineControl>();
         services.AddSingleton<VirtualMachineChanges>();
         services.AddSingleton<SavedStates>();
+        services.AddSingleton<CheckpointOperations>();
         services.AddSingleton<StatisticsReader>();
         services.AddSingleton<DiskLimiting>();
         services.AddSingleton<DiskTracking>();

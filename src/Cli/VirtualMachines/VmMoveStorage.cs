@@ -24,7 +24,7 @@ internal sealed class VmMoveStorage
     private readonly Option<long?> _bandwidth = SizeOption.Create(
         "--bandwidth", "Copy at most this much per second, for example 100M");
     private readonly Option<bool> _dryRun = new("--dry-run") { Description = "Only check, and show what would be done" };
-    private readonly Option<bool> _noWait = new("--no-wait") { Description = "Write the job's id and return at once" };
+    private readonly Option<bool> _noWait = AcceptedJob.NoWaitOption();
 
     /// <summary>Makes the command.</summary>
     public static Verb Create(Shell shell, GlobalOptions global)
@@ -55,12 +55,7 @@ internal sealed class VmMoveStorage
         }
 
         var job = await session.Client.MoveStorageAsync(name, request, cancellationToken);
-        if (!session.Get(_noWait))
-            return await new JobFollower(session, InterruptMeaning.CancelsTheJob).RunAsync(job);
-        if (!session.TryWriteJson(job, JsonText.Api.Job))
-            session.Shell.Out.WriteLine(job.Id);
-        session.Talk.Say($"the job goes on by itself; watch it with: godwit job watch {JobIds.Short(job.Id)}");
-        return ExitCode.Ok;
+        return await AcceptedJob.RunAsync(session, job, _noWait);
     }
 
     private static void WritePlan(Session session, StorageMovePlan plan)

@@ -274,13 +274,15 @@ public sealed class RestTests
             .SelectMany(path => path.Value.EnumerateObject().Select(method => $"{method.Name.ToUpperInvariant()} {path.Name}"));
         Assert.Equal(
             [
-                "DELETE /v1/tokens/{name}", "DELETE /v1/vms/{name}", "DELETE /v1/vms/{name}/disks/{disk}/points/{point}",
+                "DELETE /v1/tokens/{name}", "DELETE /v1/vms/{name}", "DELETE /v1/vms/{name}/checkpoints/{checkpoint}", "DELETE /v1/vms/{name}/disks/{disk}/points/{point}",
                 "DELETE /v1/vms/{name}/saved-state", "GET /metrics", "GET /v1/audit", "GET /v1/host", "GET /v1/host/certificate",
                 "GET /v1/host/checks", "GET /v1/host/join", "GET /v1/jobs", "GET /v1/jobs/{id}", "GET /v1/jobs/{id}/events", "GET /v1/statistics", "GET /v1/tokens",
-                "GET /v1/vms", "GET /v1/vms/{name}", "GET /v1/vms/{name}/disks/{disk}/points", "PATCH /v1/vms/{name}/settings",
+                "GET /v1/vms", "GET /v1/vms/{name}", "GET /v1/vms/{name}/checkpoints", "GET /v1/vms/{name}/disks/{disk}/points", "PATCH /v1/vms/{name}/settings",
                 "POST /v1/host/authority", "POST /v1/host/certificate", "POST /v1/host/join", "POST /v1/host/join-tokens",
                 "POST /v1/host/membership", "POST /v1/host/rescan", "POST /v1/host/stop-vms", "POST /v1/jobs/{id}/cancel", "POST /v1/tokens",
-                "POST /v1/vms", "POST /v1/vms/{name}/disks/{disk}/points", "POST /v1/vms/{name}/pause", "POST /v1/vms/{name}/rename",
+                "POST /v1/vms", "POST /v1/vms/{name}/checkpoint-merges", "POST /v1/vms/{name}/checkpoints",
+                "POST /v1/vms/{name}/checkpoints/{checkpoint}/apply", "POST /v1/vms/{name}/checkpoints/{checkpoint}/rename",
+                "POST /v1/vms/{name}/disks/{disk}/points", "POST /v1/vms/{name}/pause", "POST /v1/vms/{name}/rename",
                 "POST /v1/vms/{name}/reset", "POST /v1/vms/{name}/restart-worker", "POST /v1/vms/{name}/resume", "POST /v1/vms/{name}/save",
                 "POST /v1/vms/{name}/start", "POST /v1/vms/{name}/stop",
                 "POST /v1/vms/{name}/storage-moves", "PUT /v1/vms/{name}/disks/{disk}/limits",
