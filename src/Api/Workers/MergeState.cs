@@ -9,7 +9,7 @@ public enum MergeState
     /// <summary>The layer's bytes are copied into its parent; it can still be cancelled.</summary>
     Copying = 0,
 
-    /// <summary>All is copied; the layer above is given its new parent.</summary>
+    /// <summary>All is copied; the layer above is given its new parent. Not for the layer that is written to: that is Copying until its parent stands for it.</summary>
     Finishing = 1,
 
     /// <summary>The chain is without the layer; its file goes.</summary>

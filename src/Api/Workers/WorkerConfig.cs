@@ -36,14 +36,14 @@ public sealed record WorkerNewLayerConfig(Guid JobId, string Path, string Unfini
 /// <param name="JobId">The job that asked for it.</param>
 /// <param name="Path">The layer that is merged.</param>
 /// <param name="Target">Its parent, which takes it in.</param>
-/// <param name="Above">The layer above it, which gets the target as its parent.</param>
+/// <param name="Above">The layer above it, which gets the target as its parent; null for the layer that is written to, for which its parent then stands.</param>
 /// <param name="File">The merged layer's file, so that nothing else is ever deleted in its place.</param>
 /// <param name="BytesPerSecond">Upper limit of the copy's rate, or null for none.</param>
 /// <param name="State">How far it is.</param>
-/// <param name="CopiedTo">Everything before this offset of the disk is in the target and survives a power cut.</param>
+/// <param name="CopiedTo">Everything before this offset of the disk is in the target and survives a power cut; 0 for the layer that is written to.</param>
 /// <param name="Failure">Why it failed for good, or null while it has not.</param>
 public sealed record WorkerMergeConfig(
-    Guid JobId, string Path, string Target, string Above, FileIdentity File, long? BytesPerSecond, MergeState State, long CopiedTo = 0, Problem? Failure = null);
+    Guid JobId, string Path, string Target, string? Above, FileIdentity File, long? BytesPerSecond, MergeState State, long CopiedTo = 0, Problem? Failure = null);
 
 /// <summary>A point as the worker remembers it across its own death.</summary>
 /// <param name="Id">Part of its file's name; the one who asked for it chose it.</param>

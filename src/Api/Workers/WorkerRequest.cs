@@ -118,8 +118,8 @@ public sealed record AddLayers(Guid JobId, IReadOnlyList<NewLayer> Layers) : Wor
 /// <param name="Path">The file, absolute; must not exist, its folder must. <c>.avhdx</c> over a VHDX, <c>.avhd</c> over a VHD.</param>
 public sealed record NewLayer(string Disk, string Path);
 
-/// <summary>Starts merging a layer below the one that is written to into its parent, while the guest runs; the file goes in the end. Repeated for the same
-/// job: changes nothing, or tries again what could not be finished.</summary>
+/// <summary>Starts merging a layer into its parent, while the guest runs; the file goes in the end. When it is the layer that is written to, the disk is its
+/// parent afterwards. Repeated for the same job: changes nothing, or tries again what could not be finished.</summary>
 /// <param name="JobId">The job that asks.</param>
 /// <param name="Disk">Name of the export.</param>
 /// <param name="Path">The layer, as the status names it.</param>

@@ -41,6 +41,11 @@ public sealed class DiskChain
     /// <param name="path">The name, absolute.</param>
     public DiskChain At(string path) => new([Layers[0] with { Path = path }, .. Layers.Skip(1)], Devices, Gaps);
 
+    /// <summary>Makes sure that children that recorded the image's identity do not take it for their parent any more, as its first change does. Of no effect
+    /// for a format whose identity does not tell its content.</summary>
+    /// <exception cref="StorageException">The file failed.</exception>
+    public ValueTask DisownChildrenAsync() => Device is VhdxDisk disk ? disk.BeginSessionAsync() : ValueTask.CompletedTask;
+
     /// <summary>Opens an image and its parents, each checked to be the one its child was made from.</summary>
     /// <param name="path">The file or block device.</param>
     /// <param name="options">How.</param>

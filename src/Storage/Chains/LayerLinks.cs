@@ -45,13 +45,23 @@ internal static class LayerLinks
     }
 
     /// <summary>Checks that <see cref="CarryMetadataAsync"/> will be possible.</summary>
-    public static async ValueTask RequireRoomForMetadataAsync(string upper, string lower, CancellationToken cancellationToken)
+    /// <param name="upper">The upper layer.</param>
+    /// <param name="open">Its file where it is open for writing; stays its owner's.</param>
+    /// <param name="lower">The lower layer.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    public static async ValueTask RequireRoomForMetadataAsync(string upper, IStorageFile? open, string lower, CancellationToken cancellationToken)
     {
-        var source = LocalFile.Open(upper, readOnly: true);
-        await using (source.ConfigureAwait(false))
+        var target = LocalFile.Open(lower, readOnly: true);
+        await using (target.ConfigureAwait(false))
         {
-            var target = LocalFile.Open(lower, readOnly: true);
-            await using (target.ConfigureAwait(false))
+            if (open is not null)
+            {
+                await VhdxDiskMetadata.RequireRoomAsync(target, open, cancellationToken).ConfigureAwait(false);
+                return;
+            }
+
+            var source = LocalFile.Open(upper, readOnly: true);
+            await using (source.ConfigureAwait(false))
                 await VhdxDiskMetadata.RequireRoomAsync(target, source, cancellationToken).ConfigureAwait(false);
         }
     }

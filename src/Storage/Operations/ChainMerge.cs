@@ -103,6 +103,19 @@ public sealed class ChainMerge
         await merge.TakeIdentityAsync().ConfigureAwait(false);
     }
 
+    /// <summary>Does what has to be done before a leaf's parent can stand for it, once the leaf's bytes are in the parent and survive a power cut. May be
+    /// done again after it was cut short anywhere: the chain reads the same at every instant, with the leaf or without. Nobody has the files open.</summary>
+    /// <param name="leaf">The layer that will be gone.</param>
+    /// <param name="target">Its parent.</param>
+    /// <param name="targetFormat">The parent's format.</param>
+    /// <exception cref="StorageException">A file failed. The chain reads as before.</exception>
+    /// <remarks>The parent keeps its identity: until whoever uses the chain has recorded that the parent is the disk now, the leaf has to open over it.</remarks>
+    public static async ValueTask SettleLeafAsync(string leaf, string target, ImageFormat targetFormat)
+    {
+        if (LayerFormats.RecordsContent(targetFormat))
+            await LayerLinks.CarryMetadataAsync(leaf, target).ConfigureAwait(false);
+    }
+
     private static async ValueTask<ChainLayer> DescribeAsync(string path, CancellationToken cancellationToken) =>
         new(path, await DiskImage.DescribeAsync(path, cancellationToken).ConfigureAwait(false));
 

@@ -1,5 +1,7 @@
 using Godwit.Storage.Chains;
+using Godwit.Storage.Files;
 using Godwit.Storage.Formats;
+using Godwit.Storage.Formats.Vhdx;
 
 namespace Godwit.Storage.Operations;
 
@@ -22,7 +24,7 @@ internal sealed record ChainMergePlan(IReadOnlyList<ChainLayer> Merged, ChainLay
             if (from >= 0)
             {
                 var plan = Range(chain, from, into, from == 0 ? null : chain[from - 1], isCopied: false);
-                await plan.RequireTargetCanTakeAsync(chain, options, cancellationToken).ConfigureAwait(false);
+                await plan.RequireTargetCanTakeAsync(chain, options, null, cancellationToken).ConfigureAwait(false);
                 return plan;
             }
 
@@ -42,15 +44,19 @@ internal sealed record ChainMergePlan(IReadOnlyList<ChainLayer> Merged, ChainLay
     }
 
     /// <summary>Looks at a chain that is open, and served meanwhile. Changes nothing.</summary>
-    /// <param name="chain">The layers, leaf first.</param>
-    /// <param name="index">The layer to merge into its parent; not the leaf, and not the base.</param>
+    /// <param name="chain">The chain.</param>
+    /// <param name="index">The layer to merge into its parent, by its number in the chain; not the base.</param>
     /// <param name="options">How to find the layers.</param>
     /// <param name="cancellationToken">Gives up.</param>
     public static async ValueTask<ChainMergePlan> MakeLiveAsync(
-        IReadOnlyList<ChainLayer> chain, int index, ChainOptions options, CancellationToken cancellationToken)
+        DiskChain chain, int index, ChainOptions options, CancellationToken cancellationToken)
     {
-        var plan = Range(chain, index, null, chain[index - 1], isCopied: false);
-        await plan.RequireTargetCanTakeAsync(chain, options, cancellationToken).ConfigureAwait(false);
+        IReadOnlyList<ChainLayer> layers = [chain.Leaf, .. chain.Layers.Skip(1)];
+        var plan = Range(layers, index, null, index == 0 ? null : layers[index - 1], isCopied: false);
+
+        // The leaf is open for writing, and so locked: its metadata is read through its own file.
+        var leaf = index == 0 ? (chain.Device as VhdxDisk)?.File : null;
+        await plan.RequireTargetCanTakeAsync(layers, options, leaf, cancellationToken).ConfigureAwait(false);
         return plan;
     }
 
@@ -87,7 +93,8 @@ internal sealed record ChainMergePlan(IReadOnlyList<ChainLayer> Merged, ChainLay
     }
 
     /// <summary>Refuses before anything is copied what would come to light only afterwards.</summary>
-    private async ValueTask RequireTargetCanTakeAsync(IReadOnlyList<ChainLayer> chain, ChainOptions options, CancellationToken cancellationToken)
+    private async ValueTask RequireTargetCanTakeAsync(
+        IReadOnlyList<ChainLayer> chain, ChainOptions options, IStorageFile? open, CancellationToken cancellationToken)
     {
         var top = Merged[0];
         var size = top.Description.Size;
@@ -108,7 +115,7 @@ internal sealed record ChainMergePlan(IReadOnlyList<ChainLayer> Merged, ChainLay
         }
 
         if (LayerFormats.RecordsContent(Target.Description.Format))
-            await LayerLinks.RequireRoomForMetadataAsync(top.Path, Target.Path, cancellationToken).ConfigureAwait(false);
+            await LayerLinks.RequireRoomForMetadataAsync(top.Path, open, Target.Path, cancellationToken).ConfigureAwait(false);
     }
 
     private static void CheckSizes(ChainLayer top, ChainLayer target)

@@ -2,7 +2,6 @@ using Godwit.Storage.Chains;
 using Godwit.Storage.Decorators;
 using Godwit.Storage.Files;
 using Godwit.Storage.Formats;
-using Godwit.Storage.Mirror;
 
 namespace Godwit.Storage.Operations;
 
@@ -12,20 +11,14 @@ namespace Godwit.Storage.Operations;
 /// (<see cref="ChainOptions.WritableLayer"/>) and is written to through the very device that readers use, so that they see its table as it is.</para>
 /// <para>What comes after it, <see cref="ChainMerge.SettleAsync"/>, needs the chain closed. One run per object.</para>
 /// </remarks>
-public sealed class LiveMerge : ILayerCopyGuard
+public sealed class LiveMerge : ILayerMerge
 {
-    private const long FlushBytes = 256L << 20;
-    private static readonly TimeSpan FlushInterval = TimeSpan.FromSeconds(5);
-
     private readonly ChainLayer _merged;
     private readonly BlockDevice _target;
     private readonly LiveMergeOptions _options;
-    private readonly CopyPacer _pacer;
+    private readonly MergePace _pace;
     private long _done;
     private long _total;
-    private long _begun;
-    private long _unflushed;
-    private long _flushedAt;
 
     /// <summary>Prepares the copy.</summary>
     /// <param name="chain">The chain; stays the caller's.</param>
@@ -39,8 +32,7 @@ public sealed class LiveMerge : ILayerCopyGuard
         if (_target.Capabilities.ReadOnly)
             throw new ArgumentException("the parent is open for reading only", nameof(chain));
         _options = options;
-        _pacer = new CopyPacer(options.Guests, options.Time);
-        _flushedAt = options.Time.GetTimestamp();
+        _pace = new MergePace(_target, options);
     }
 
     /// <summary>Bytes of data that are in the parent by now, and all there are; zero until they are counted. From any thread.</summary>
@@ -48,18 +40,29 @@ public sealed class LiveMerge : ILayerCopyGuard
 
     /// <summary>Makes every check that can be made before anything is written. Changes nothing.</summary>
     /// <param name="chain">The chain, its layers below the leaf open for reading.</param>
-    /// <param name="merged">The layer to merge, by its number in the chain: not the leaf.</param>
+    /// <param name="merged">The layer to merge, by its number in the chain; 0 for the leaf, which is open for writing (<see cref="LeafMerge"/>).</param>
     /// <param name="options">How the chain was opened.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <exception cref="StorageException">InvalidRequest: it is the base, its parent is larger, or another image in the folder would lose its
     /// parent; Unsupported: the parent cannot grow to its size; or a layer cannot be opened.</exception>
     public static async ValueTask CheckAsync(DiskChain chain, int merged, ChainOptions options, CancellationToken cancellationToken)
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(merged, 1);
-        var plan = await ChainMergePlan.MakeLiveAsync(chain.Layers, merged, options, cancellationToken).ConfigureAwait(false);
+        var plan = await ChainMergePlan.MakeLiveAsync(chain, merged, options, cancellationToken).ConfigureAwait(false);
+        if (merged == 0 && plan.Target.Description.LogicalSectorSize != chain.Device.Capabilities.SectorSize)
+        {
+            throw new StorageException(
+                StorageErrorKind.Unsupported,
+                $"its sectors have {chain.Device.Capabilities.SectorSize} bytes and those of {plan.Target.Path} {plan.Target.Description.LogicalSectorSize}: "
+                + "a guest that runs would find another disk; stop the VM first",
+                plan.Merged[0].Path,
+                operation: "merge");
+        }
+
+        var own = new HashSet<string> { plan.Merged[0].Path };
+        if (plan.Above is { } above)
+            own.Add(above.Path);
         await OtherChildren.RequireNoneAsync(
-            new HashSet<string> { plan.Merged[0].Path, plan.Target.Path }, new HashSet<string> { plan.Merged[0].Path, plan.Above!.Path },
-            options.Paths, "merge", cancellationToken).ConfigureAwait(false);
+            new HashSet<string> { plan.Merged[0].Path, plan.Target.Path }, own, options.Paths, "merge", cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Copies everything and flushes the parent.</summary>
@@ -72,36 +75,10 @@ public sealed class LiveMerge : ILayerCopyGuard
         await using (source.ConfigureAwait(false))
         {
             if (_target.Length < source.Length)
-                await WithFenceAsync(() => _target.ResizeAsync(source.Length, cancellationToken), cancellationToken).ConfigureAwait(false);
-            await new LayerCopy(source, _target, layers: 1, Note) { From = _options.From, Guard = this }.RunAsync(cancellationToken).ConfigureAwait(false);
-            await WithFenceAsync(() => _target.FlushAsync(cancellationToken), cancellationToken).ConfigureAwait(false);
+                await _pace.WithFenceAsync(() => _target.ResizeAsync(source.Length, cancellationToken), cancellationToken).ConfigureAwait(false);
+            await new LayerCopy(source, _target, layers: 1, Note) { From = _options.From, Guard = _pace }.RunAsync(cancellationToken).ConfigureAwait(false);
+            await _pace.WithFenceAsync(() => _target.FlushAsync(cancellationToken), cancellationToken).ConfigureAwait(false);
         }
-    }
-
-    /// <inheritdoc/>
-    ValueTask ILayerCopyGuard.EnterAsync(CancellationToken cancellationToken)
-    {
-        _begun = _options.Time.GetTimestamp();
-        return _options.Fence.EnterAsync(cancellationToken);
-    }
-
-    /// <inheritdoc/>
-    void ILayerCopyGuard.Exit() => _options.Fence.Exit();
-
-    /// <inheritdoc/>
-    async ValueTask ILayerCopyGuard.NoteAsync(long end, int bytes, CancellationToken cancellationToken)
-    {
-        _unflushed += bytes;
-        if (_unflushed >= FlushBytes || _options.Time.GetElapsedTime(_flushedAt) >= FlushInterval)
-        {
-            await WithFenceAsync(() => _target.FlushAsync(cancellationToken), cancellationToken).ConfigureAwait(false);
-            (_unflushed, _flushedAt) = (0, _options.Time.GetTimestamp());
-            _options.OnStable?.Invoke(end);
-        }
-
-        await _pacer.RestAsync(_begun, cancellationToken).ConfigureAwait(false);
-        await _options.Limit.TakeAsync(bytes, cancellationToken).ConfigureAwait(false);
-        await Task.Yield();
     }
 
     private void Note(OperationProgress progress)
@@ -123,19 +100,6 @@ public sealed class LiveMerge : ILayerCopyGuard
         {
             await file.DisposeAsync().ConfigureAwait(false);
             throw;
-        }
-    }
-
-    private async ValueTask WithFenceAsync(Func<ValueTask> action, CancellationToken cancellationToken)
-    {
-        await _options.Fence.EnterAsync(cancellationToken).ConfigureAwait(false);
-        try
-        {
-            await action().ConfigureAwait(false);
-        }
-        finally
-        {
-            _options.Fence.Exit();
         }
     }
 }

@@ -74,7 +74,14 @@ internal sealed class DiskLayers
     /// <exception cref="StorageException">It could not be done, or the layer could not be opened for writing. The disk is served again, with all its layers
     /// but the leaf for reading only.</exception>
     /// <exception cref="GodwitException"><see cref="ErrorCode.Busy"/>: a request took too long. Nothing was done.</exception>
-    internal async Task RebuildAsync(Func<Task>? whileClosed, string? writable)
+    internal Task RebuildAsync(Func<Task>? whileClosed, string? writable) =>
+        RebuildAsync(whileClosed, failure => failure is null ? new Reopening(writable) : default);
+
+    /// <summary>The same, and whoever asks decides how the chain is opened again.</summary>
+    /// <param name="whileClosed">What to do; null for nothing.</param>
+    /// <param name="reopen">Gets what went wrong, null for nothing, and says how to open the chain that worker.json names by then.</param>
+    /// <inheritdoc cref="RebuildAsync(Func{Task}?, string?)"/>
+    internal async Task RebuildAsync(Func<Task>? whileClosed, Func<Exception?, Reopening> reopen)
     {
         await Device.FlushAsync(CancellationToken.None).ConfigureAwait(false);
         var asked = Context.Time.GetTimestamp();
@@ -95,10 +102,11 @@ internal sealed class DiskLayers
                     failure = e;
                 }
 
-                (var chain, var refused) = await OpenAgainAsync(failure is null ? writable : null).ConfigureAwait(false);
+                var how = reopen(failure);
+                (var chain, var refused) = await OpenAgainAsync(how.Writable).ConfigureAwait(false);
                 failure ??= refused;
                 Become(chain);
-                return chain.Device;
+                return refused is null && how.Over is { } over ? over(chain) : chain.Device;
             },
             token)).ConfigureAwait(false);
         var waited = Context.Time.GetElapsedTime(asked);
@@ -154,4 +162,9 @@ internal sealed class DiskLayers
                 new Problem(ErrorCode.Busy, $"requests of disk {context.Name} took longer than {Patience.TotalSeconds:0} s", "try again"), e);
         }
     }
+
+    /// <summary>How a chain is opened again.</summary>
+    /// <param name="Writable">A layer below the leaf that is to be writable.</param>
+    /// <param name="Over">Makes what serves the guest, and owns the chain; null for the chain itself.</param>
+    internal readonly record struct Reopening(string? Writable, Func<DiskChain, BlockDevice>? Over = null);
 }

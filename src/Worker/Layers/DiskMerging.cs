@@ -2,6 +2,7 @@ using Godwit.Api;
 using Godwit.Api.Workers;
 using Godwit.Storage;
 using Godwit.Storage.Files;
+using Godwit.Storage.Limits;
 using Godwit.Storage.Metrics;
 using Godwit.Storage.Operations;
 using Godwit.Worker.Control;
@@ -14,7 +15,7 @@ namespace Godwit.Worker.Layers;
 /// <summary>The merge of one layer of a disk into its parent: start, watch, finish, cancel, forget (docs/design/layers.md). worker.json is written before each
 /// step, so that the next worker can go on.</summary>
 /// <remarks>The caller runs one method at a time; only <see cref="Status"/> may be called at any time.</remarks>
-internal sealed class DiskMerging
+internal sealed partial class DiskMerging
 {
     private static readonly TimeSpan BetweenTries = TimeSpan.FromSeconds(30);
     private readonly DiskLayers _layers;
@@ -49,7 +50,7 @@ internal sealed class DiskMerging
 
     /// <summary>Goes on with the copy that an earlier worker had begun.</summary>
     /// <param name="refused">Why its target could not be opened for writing.</param>
-    internal void Resume(Exception? refused)
+    internal async Task ResumeAsync(Exception? refused)
     {
         if (Merge is not { State: MergeState.Copying, Failure: null } merge)
             return;
@@ -58,7 +59,7 @@ internal sealed class DiskMerging
             if (refused is not null)
                 Fail(merge, Problems.TryOf(refused)!);
             else
-                BeginOrFail(merge);
+                await BeginOrFailAsync(merge).ConfigureAwait(false);
         }
         catch (StorageException e)
         {
@@ -163,14 +164,7 @@ internal sealed class DiskMerging
         {
             if (layers[index].Path != path)
                 continue;
-            return index switch
-            {
-                0 => throw new GodwitException(
-                    ErrorCode.Unsupported, $"{path} is what disk {_context.Name} is written to; it cannot be merged into its parent while the VM runs yet",
-                    "put a layer on top of it first, or stop the VM and use \"godwit disk merge\""),
-                _ when _context.Entry.Disk.ReadOnly => throw new GodwitException(ErrorCode.WrongState, $"disk {_context.Name} is read-only"),
-                _ => index,
-            };
+            return _context.Entry.Disk.ReadOnly ? throw new GodwitException(ErrorCode.WrongState, $"disk {_context.Name} is read-only") : index;
         }
 
         throw new GodwitException(ErrorCode.NotFound, $"{path} is no layer of disk {_context.Name} ({string.Join(", ", layers.Select(layer => layer.Path))})");
@@ -183,13 +177,13 @@ internal sealed class DiskMerging
             ? status.Identity
             : throw new GodwitException(ErrorCode.Unsupported, $"{layers[index].Path} is not a regular file", "name the layer by its own path");
         var merge = new WorkerMergeConfig(
-            request.JobId, layers[index].Path, layers[index + 1].Path, layers[index - 1].Path, file, request.BytesPerSecond, MergeState.Copying);
+            request.JobId, layers[index].Path, layers[index + 1].Path, index == 0 ? null : layers[index - 1].Path, file, request.BytesPerSecond, MergeState.Copying);
         (_problem, _last, _tried) = (null, default, null);
         Record(merge);
         Reached("recorded");
         try
         {
-            await _layers.RebuildAsync(null, merge.Target).ConfigureAwait(false);
+            await OpenTargetAsync(merge).ConfigureAwait(false);
             Reached("writable");
             Begin(merge);
         }
@@ -201,22 +195,36 @@ internal sealed class DiskMerging
         }
     }
 
+    private Task OpenTargetAsync(WorkerMergeConfig merge) =>
+        merge.Above is null ? OpenLeafTargetAsync(merge) : _layers.RebuildAsync(null, merge.Target);
+
+    /// <summary>Starts the copy; the target is open for writing.</summary>
     private void Begin(WorkerMergeConfig merge)
     {
         var index = Find(merge.Path);
         var chain = _layers.Chain;
         if (index + 1 >= chain.Layers.Count || chain.Layers[index + 1].Path != merge.Target)
             throw new GodwitException(ErrorCode.WrongState, $"{merge.Target} is not the parent of {merge.Path} any more");
-        var running = new RunningMerge(
-            chain, index, merge.CopiedTo, merge.BytesPerSecond, _guests, _layers.Fence, _context.Time, end => NoteStable(merge.JobId, end));
-        _running = running;
+        _running = new RunningMerge(
+            options => index == 0 ? new LeafMerge(_passing!, options) : new LiveMerge(chain, index, options),
+            new LiveMergeOptions
+            {
+                From = merge.CopiedTo,
+                Limit = new RateLimit(merge.BytesPerSecond, _context.Time),
+                Time = _context.Time,
+                Guests = _guests,
+                Fence = _layers.Fence,
+                OnStable = index == 0 ? _ => Reached("copied-some") : end => NoteStable(merge.JobId, end),
+            });
         _context.Log.Note($"{_context.Name}: {merge.Path} is being merged into {merge.Target} for job {merge.JobId}");
     }
 
-    private void BeginOrFail(WorkerMergeConfig merge)
+    private async Task BeginOrFailAsync(WorkerMergeConfig merge)
     {
         try
         {
+            if (merge.Above is null)
+                await PassOnAsync(merge).ConfigureAwait(false);
             Begin(merge);
         }
         catch (GodwitException e)
@@ -250,7 +258,7 @@ internal sealed class DiskMerging
             if (Merge is { State: MergeState.Finishing, Failure: null } copied)
                 await FinishAsync(copied).ConfigureAwait(false);
             if (Merge is { State: MergeState.Removing, Failure: null } finished)
-                Remove(finished);
+                await RemoveAsync(finished).ConfigureAwait(false);
             _problem = null;
         }
         catch (Exception e) when (Problems.TryOf(e) is not null)
@@ -266,13 +274,17 @@ internal sealed class DiskMerging
         if (_running is not { } running)
         {
             // Its end or its beginning could not be recorded.
-            await _layers.RebuildAsync(null, merge.Target).ConfigureAwait(false);
+            await OpenTargetAsync(merge).ConfigureAwait(false);
             Begin(merge);
         }
         else if (running.Failure is { } failure)
         {
             await StopAndCloseTargetAsync().ConfigureAwait(false);
             Fail(merge, failure);
+        }
+        else if (merge.Above is null)
+        {
+            await SwitchAsync(merge).ConfigureAwait(false);
         }
         else
         {
@@ -288,13 +300,15 @@ internal sealed class DiskMerging
         if (!FileStatus.Is(merge.Path, merge.File))
             throw new GodwitException(ErrorCode.NotFound, $"{merge.Path} is gone or was replaced while it was merged", "look after the chain with \"godwit disk info\"");
         await _layers.RebuildAsync(
-            () => ChainMerge.SettleAsync(merge.Path, merge.Target, merge.Above, Reached, CancellationToken.None).AsTask(), writable: null).ConfigureAwait(false);
+            () => ChainMerge.SettleAsync(merge.Path, merge.Target, merge.Above!, Reached, CancellationToken.None).AsTask(), writable: null).ConfigureAwait(false);
         Reached("settled");
         Record(merge with { State = MergeState.Removing });
     }
 
-    private void Remove(WorkerMergeConfig merge)
+    private async Task RemoveAsync(WorkerMergeConfig merge)
     {
+        if (merge.Above is null)
+            await _layers.Chain.DisownChildrenAsync().ConfigureAwait(false);
         if (FileStatus.Is(merge.Path, merge.File))
         {
             FileStatus.Remove(merge.Path);
@@ -318,6 +332,7 @@ internal sealed class DiskMerging
             await LeaveAsync(running).ConfigureAwait(false);
         }
 
+        _passing = null;
         await _layers.RebuildAsync(null, writable: null).ConfigureAwait(false);
     }
 

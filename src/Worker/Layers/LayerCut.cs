@@ -191,16 +191,7 @@ internal sealed class LayerCut
 
     private void Commit()
     {
-        try
-        {
-            _config.Update(_names, Committed); // COMMIT POINT
-        }
-        catch (StorageException e)
-        {
-            if (!IsCommittedAfterAll(e))
-                throw;
-        }
-
+        CommitPoint.Pass(_cuts[0].Disk.Context, _names, Committed, () => _config.Disk(_names[0]).Layer?.JobId == _job);
         _committed = true;
         Reached("committed");
     }
@@ -217,27 +208,6 @@ internal sealed class LayerCut
     }
 
     private static ImageFormat FormatOver(DiskLayers disk) => ChildImage.FormatOver(disk.Chain.Layers[0].Description.Format)!.Value;
-
-    /// <summary>Writing worker.json can fail after the new file is in place; only the file itself knows.</summary>
-    private bool IsCommittedAfterAll(StorageException error)
-    {
-        _log.Warn($"worker.json was not written cleanly when layers were put on top of {string.Join(", ", _names)}: {error.Message}");
-        try
-        {
-            _config.Reload();
-        }
-        catch (GodwitException e)
-        {
-            // Serving either side would be a guess. The next worker reads the file and knows.
-            _log.Error($"cannot tell whether the layers are in place ({e.Problem.Title}); starting again");
-            Environment.FailFast("the outcome of a cut is unknown");
-        }
-
-        if (_config.Disk(_names[0]).Layer?.JobId != _job)
-            return false;
-        LocalFolder.Sync(_folders.Config);
-        return true;
-    }
 
     /// <summary>Serves the old leaves again.</summary>
     private async Task GoBackAsync()

@@ -1,8 +1,5 @@
 using Godwit.Api;
-using Godwit.Storage.Chains;
-using Godwit.Storage.Decorators;
 using Godwit.Storage.Limits;
-using Godwit.Storage.Metrics;
 using Godwit.Storage.Operations;
 using Godwit.Worker.Control;
 
@@ -11,33 +8,18 @@ namespace Godwit.Worker.Layers;
 /// <summary>The copying of a merge while this process works on it.</summary>
 internal sealed class RunningMerge : IAsyncDisposable
 {
-    private readonly LiveMerge _merge;
+    private readonly ILayerMerge _merge;
     private readonly RateLimit _limit;
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _copying;
 
     /// <summary>Starts it, on the thread pool.</summary>
-    /// <param name="chain">The chain; stays the caller's, who stops this before closing it.</param>
-    /// <param name="merged">The layer, by its number in the chain.</param>
-    /// <param name="from">Everything before it is copied already.</param>
-    /// <param name="bytesPerSecond">Upper limit of the rate, or null for none.</param>
-    /// <param name="guests">What guests have asked for so far.</param>
-    /// <param name="fence">What it passes, as the guests' requests do.</param>
-    /// <param name="time">The clock.</param>
-    /// <param name="onStable">Told how far it survives a power cut.</param>
-    internal RunningMerge(
-        DiskChain chain, int merged, long from, long? bytesPerSecond, Func<GuestLoad> guests, Fence fence, TimeProvider time, Action<long> onStable)
+    /// <param name="make">Makes it; what it copies stays the caller's, who stops this before closing it.</param>
+    /// <param name="options">How.</param>
+    internal RunningMerge(Func<LiveMergeOptions, ILayerMerge> make, LiveMergeOptions options)
     {
-        _limit = new RateLimit(bytesPerSecond, time);
-        _merge = new LiveMerge(chain, merged, new LiveMergeOptions
-        {
-            From = from,
-            Limit = _limit,
-            Time = time,
-            Guests = guests,
-            Fence = fence,
-            OnStable = onStable,
-        });
+        _limit = options.Limit;
+        _merge = make(options);
         _copying = _merge.RunAsync(_stop.Token);
     }
 

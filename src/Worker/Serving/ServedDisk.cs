@@ -232,7 +232,7 @@ internal sealed class ServedDisk : IDisposable
         try
         {
             points.Restore(stamp);
-            merging.Resume(refused);
+            await merging.ResumeAsync(refused).ConfigureAwait(false);
             await mirroring.ResumeAsync(cancellationToken).ConfigureAwait(false);
         }
         catch

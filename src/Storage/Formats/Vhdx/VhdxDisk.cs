@@ -78,6 +78,13 @@ public sealed partial class VhdxDisk : BlockDevice, ILayer
     /// <summary>Changes when a session changes what the guest can read.</summary>
     public Guid DataWriteGuid => _headers.Current.DataWriteGuid;
 
+    /// <summary>The image's file; stays the disk's.</summary>
+    internal IStorageFile File => _file;
+
+    /// <summary>Gives the disk another <see cref="DataWriteGuid"/>, as its first change does, unless that has happened already.</summary>
+    /// <exception cref="StorageException">A header could not be written.</exception>
+    internal ValueTask BeginSessionAsync() => _session.PrepareAsync(CancellationToken.None);
+
     private VhdxGeometry Geometry => _table.Geometry;
 
     /// <summary>Opens an image.</summary>
