@@ -6,8 +6,8 @@ namespace Godwit.ControlPlane.Tests.Cli;
 public sealed class UsageTests
 {
     [Theory(Timeout = 30_000)]
-    [InlineData("", "godwit needs a command: vm, disk, job, host, token, completion", "godwit")]
-    [InlineData("vn list", "\"vn\" is not a command of godwit: use vm, disk, job, host, token, completion", "godwit")]
+    [InlineData("", "godwit needs a command: vm, checkpoint, disk, job, host, token, completion", "godwit")]
+    [InlineData("vn list", "\"vn\" is not a command of godwit: use vm, checkpoint, disk, job, host, token, completion", "godwit")]
     [InlineData("vm", "godwit vm needs a command: create, list, show, set, top, limit, track, start, stop, save, restart-worker, remove, move-storage, pause, resume, reset, discard-saved-state, rename", "godwit vm")]
     [InlineData("job kill 1", "\"kill\" is not a command of godwit job: use list, show, watch, cancel", "godwit job")]
     [InlineData("vm list --foo", "godwit vm list has no option --foo", "godwit vm list")]

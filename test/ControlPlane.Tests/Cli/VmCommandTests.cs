@@ -24,7 +24,8 @@ public sealed class VmCommandTests
             "automaticStartDelay": 0,
             "automaticStopAction": "Save",
             "automaticCriticalErrorAction": "Pause",
-            "automaticCriticalErrorActionTimeout": 30
+            "automaticCriticalErrorActionTimeout": 30,
+            "checkpointType": "Production"
           },
           "disks": [
             {
