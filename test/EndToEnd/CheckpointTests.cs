@@ -29,7 +29,7 @@ public sealed class CheckpointTests(ITestOutputHelper output)
 
         await AssertKeptAsync(guest, taken);
         (await CheckpointAsync(guest, "rename", "c1", "middle")).Succeeded();
-        Assert.NotEqual(0, (await CheckpointAsync(guest, "apply", "middle")).Code);
+        Assert.NotEqual(0, (await CheckpointAsync(guest, "apply", "middle")).ExitCode);
         var log = await ApplyAsync(guest, "middle", taken[1].Log);
         await guest.GoesOnWritingAsync(Token);
         Assert.Equal(["c0", "middle", "c2"], await NamesAsync(guest));
@@ -118,7 +118,7 @@ public sealed class CheckpointTests(ITestOutputHelper output)
     {
         using var seen = new GuestLog(log);
         seen.Dispose();
-        Assert.True(seen.AcknowledgedCount > 100);
+        Assert.True(seen.AcknowledgedCount >= 100, $"{seen.AcknowledgedCount} acknowledged in {log}");
         await using var disk = await DiskImage.OpenAsync(path, path.EndsWith(".avhdx", StringComparison.Ordinal) ? ImageFormat.VhdxDifferencing : ImageFormat.VhdxDynamic, readOnly: true, Token);
         var records = await GuestRecords.VerifyAsync(disk, seen, Token);
         Assert.True(records.IsClean, string.Join('\n', records.Problems));

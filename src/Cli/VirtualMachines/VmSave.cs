@@ -1,4 +1,3 @@
-using System.CommandLine;
 using Godwit.Cli.Jobs;
 
 namespace Godwit.Cli.VirtualMachines;

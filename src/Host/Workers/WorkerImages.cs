@@ -8,15 +8,15 @@ using Godwit.ControlPlane.Disks;
 namespace Godwit.Host.Workers;
 
 /// <summary>Offline images through <c>godwit-worker image</c>: a hostile image can only hurt a process that parses one image.</summary>
-internal sealed class WorkerImages(WorkerProgram program, TimeProvider time) : IImages
+internal sealed class WorkerImages(WorkerProgram program, ParentFolders parents, TimeProvider time) : IImages
 {
     private static readonly TimeSpan DescribeLimit = TimeSpan.FromSeconds(30);
 
     // A fixed image is written in full where the file system cannot reserve space.
     private static readonly TimeSpan CreateLimit = TimeSpan.FromHours(2);
 
-    // Everything the image holds is copied.
-    private static readonly TimeSpan MergeLimit = TimeSpan.FromHours(24);
+    // As long as it takes: who asks cancels, and what was copied is copied again.
+    private static readonly TimeSpan MergeLimit = TimeSpan.FromDays(2);
 
     public Task<ImageReport> DescribeAsync(string path, CancellationToken cancellationToken) =>
         RunAsync(path, ["image", "info", path], DescribeLimit, cancellationToken);
@@ -27,11 +27,14 @@ internal sealed class WorkerImages(WorkerProgram program, TimeProvider time) : I
         CreateLimit,
         cancellationToken);
 
-    public Task CreateChildAsync(string parent, string path, CancellationToken cancellationToken) =>
-        RunAsync(path, ["image", "create", path, "--parent", parent], DescribeLimit, cancellationToken);
+    public Task<ImageReport> CreateChildAsync(string parent, string path, CancellationToken cancellationToken) => RunAsync(
+        path, ["image", "create", path, "--parent", parent, "--folders", Folders], DescribeLimit, cancellationToken);
 
-    public Task MergeAsync(string leaf, string layer, CancellationToken cancellationToken) =>
-        RunAsync(layer, ["image", "merge", leaf, "--layer", layer], MergeLimit, cancellationToken);
+    public Task<ImageReport> MergeAsync(string leaf, string? layer, CancellationToken cancellationToken) => RunAsync(
+        layer ?? leaf, ["image", "merge", leaf, "--layer", layer ?? leaf, "--folders", Folders], MergeLimit, cancellationToken);
+
+    /// <summary>An image names its parent itself: where parents may be goes with every command that follows it.</summary>
+    private string Folders => JsonSerializer.Serialize(parents, ApiJson.Default.ParentFolders);
 
     internal static string Word(DiskFormat format) => format switch
     {

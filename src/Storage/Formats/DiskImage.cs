@@ -30,7 +30,7 @@ public static class DiskImage
 
     /// <summary>Creates an image that reads as zeroes. Survives a power cut when this returns; a failure leaves no file.</summary>
     /// <param name="path">The file; must not exist.</param>
-    /// <param name="format">Its format; for a differencing one see <see cref="ChildImage.CreateAsync"/>.</param>
+    /// <param name="format">Its format; for a differencing one see <see cref="ChildImage"/>.</param>
     /// <param name="size">Bytes; whole sectors, above zero.</param>
     /// <param name="options">More about it; the format's defaults when null.</param>
     /// <param name="cancellationToken">Gives up and removes the file.</param>

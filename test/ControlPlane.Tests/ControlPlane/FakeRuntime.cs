@@ -149,23 +149,26 @@ internal sealed class FakeImages(FakeFolders folders) : IImages
         return Task.CompletedTask;
     }
 
-    public async Task CreateChildAsync(string parent, string path, CancellationToken cancellationToken)
+    public async Task<ImageReport> CreateChildAsync(string parent, string path, CancellationToken cancellationToken)
     {
         Assert.True(folders.FileExists(parent), $"{parent} is not there");
         await CreateAsync(path, 0, DiskFormat.VhdxDifferencing, cancellationToken);
         folders.Contents.Over(path, parent);
+        return new ImageReport(DiskFormat.VhdxDifferencing, 1 << 30, FakeWorkers.Allocated);
     }
 
-    /// <summary>Every merge: the image over it, and the image.</summary>
-    public List<(string Leaf, string Layer)> Merges { get; } = [];
+    /// <summary>How many images were merged while nobody served them.</summary>
+    public int Merges { get; private set; }
 
-    public Task MergeAsync(string leaf, string layer, CancellationToken cancellationToken)
+    public Task<ImageReport> MergeAsync(string leaf, string? layer, CancellationToken cancellationToken)
     {
-        Merges.Add((leaf, layer));
-        if (leaf != layer)
-            Assert.Equal(layer, folders.Contents.ParentOf(leaf));
-        folders.Contents.Merged(layer, folders.Contents.ParentOf(layer)!);
-        folders.DeleteFile(layer);
-        return Task.CompletedTask;
+        Merges++;
+        var merged = layer ?? leaf;
+        if (leaf != merged)
+            Assert.Equal(merged, folders.Contents.ParentOf(leaf));
+        var target = folders.Contents.ParentOf(merged)!;
+        folders.Contents.Merged(merged, target);
+        folders.DeleteFile(merged);
+        return Task.FromResult(new ImageReport(DiskFormat.VhdxDynamic, 1 << 30, FakeWorkers.Allocated, target));
     }
 }

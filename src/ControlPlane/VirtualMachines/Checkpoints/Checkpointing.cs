@@ -32,7 +32,7 @@ internal sealed class Checkpointing(VirtualMachineParts parts, CheckpointOrder o
     public AddLayers Cut(Guid job) => new(job, order.Layers);
 
     /// <summary>Journals what the VM was doing before anything was done to it.</summary>
-    public void NoteState(JobContext context, VirtualMachineRecord vm, RuntimeStatus status) =>
+    public static void NoteState(JobContext context, VirtualMachineRecord vm, RuntimeStatus status) =>
         context.SetFact(StateFact, (status.IsOff && vm.IsSaved ? VirtualMachineState.Saved : status.IsOff ? VirtualMachineState.Off : VirtualMachineState.Running).ToString());
 
     /// <summary>What the VM was doing: <see cref="VirtualMachineState.Off"/>, <see cref="VirtualMachineState.Saved"/>, or

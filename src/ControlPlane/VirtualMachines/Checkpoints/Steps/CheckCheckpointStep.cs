@@ -18,7 +18,7 @@ internal sealed class CheckCheckpointStep(Checkpointing taking) : IJobStep
         var status = await taking.Parts.Runtime.ObserveAsync(vm, cancellationToken).ConfigureAwait(false);
         Check(taking.Parts, vm, status);
         MemoryWriting.NoteRunning(context, status);
-        taking.NoteState(context, vm, status);
+        Checkpointing.NoteState(context, vm, status);
     }
 
     public Task UndoAsync(JobContext context, CancellationToken cancellationToken) => Task.CompletedTask;
