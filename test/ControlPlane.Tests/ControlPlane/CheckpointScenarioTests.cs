@@ -1,7 +1,6 @@
 using Godwit.Api;
 using Godwit.Api.Jobs;
 using Godwit.Api.VirtualMachines;
-using Godwit.ControlPlane.Jobs;
 using Xunit;
 
 namespace Godwit.ControlPlane.Tests.ControlPlane;
@@ -134,6 +133,7 @@ public sealed class CheckpointScenarioTests
         await RefusedAsync(ErrorCode.InvalidRequest, new CheckpointSpec("a\nb"));
         await RefusedAsync(ErrorCode.WrongState, new CheckpointSpec(Type: CheckpointType.Disabled));
         await RefusedAsync(ErrorCode.InvalidRequest, new CheckpointSpec(Type: (CheckpointType)9));
+        await RefusedAsync(ErrorCode.Unsupported, new CheckpointSpec(Type: CheckpointType.ProductionOnly));
         host.Folders.Available = 1 << 20;
         await RefusedAsync(ErrorCode.NoSpace, new CheckpointSpec());
 

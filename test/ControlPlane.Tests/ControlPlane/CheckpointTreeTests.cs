@@ -1,5 +1,4 @@
 using System.Globalization;
-using Godwit.Api;
 using Godwit.Api.Jobs;
 using Godwit.Api.VirtualMachines;
 using Godwit.ControlPlane.VirtualMachines.Checkpoints;

@@ -40,8 +40,9 @@ public sealed class CheckpointOperations(VirtualMachineParts parts, JobRunner jo
         name, CheckpointKind.KindName, StoreJson.Default.CheckpointOrder,
         async vm =>
         {
-            Steps.CheckCheckpointStep.Check(parts, vm, await parts.Runtime.ObserveAsync(vm, cancellationToken).ConfigureAwait(false));
-            return _planner.PlanNew(vm, spec);
+            var status = await parts.Runtime.ObserveAsync(vm, cancellationToken).ConfigureAwait(false);
+            Steps.CheckCheckpointStep.Check(parts, vm, status);
+            return _planner.PlanNew(vm, spec, status.IsOff);
         },
         cancellationToken);
 

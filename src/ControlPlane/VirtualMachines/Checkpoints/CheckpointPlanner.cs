@@ -15,7 +15,7 @@ internal sealed class CheckpointPlanner(VirtualMachineParts parts, TimeProvider 
     private const int LongestName = 100;
 
     /// <exception cref="GodwitException">The checkpoint cannot be taken; the problem says why.</exception>
-    public CheckpointOrder PlanNew(VirtualMachineRecord vm, CheckpointSpec spec)
+    public CheckpointOrder PlanNew(VirtualMachineRecord vm, CheckpointSpec spec, bool isOff)
     {
         var type = spec.Type ?? vm.Settings.CheckpointType;
         if (spec.Name is not null)
@@ -30,6 +30,12 @@ internal sealed class CheckpointPlanner(VirtualMachineParts parts, TimeProvider 
         {
             throw new GodwitException(
                 ErrorCode.WrongState, $"Checkpoints of VM '{vm.Name}' are disabled.", $"Allow them: 'godwit vm set \"{vm.Name}\" --checkpoint-type standard'.");
+        }
+        if (type == CheckpointType.ProductionOnly && !isOff)
+        {
+            throw new GodwitException(
+                ErrorCode.Unsupported, $"VM '{vm.Name}' has no guest agent that could hold its file systems still.",
+                "Take a standard checkpoint (--type standard), or shut it down first.");
         }
         if (vm.Disks.Count == 0)
         {

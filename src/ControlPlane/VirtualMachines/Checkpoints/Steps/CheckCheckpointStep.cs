@@ -19,6 +19,10 @@ internal sealed class CheckCheckpointStep(Checkpointing taking) : IJobStep
         Check(taking.Parts, vm, status);
         MemoryWriting.NoteRunning(context, status);
         Checkpointing.NoteState(context, vm, status);
+        if (taking.Order.Type == CheckpointType.Production && !status.IsOff)
+        {
+            context.Note("the guest has no agent that could hold its file systems still; its memory is kept instead");
+        }
     }
 
     public Task UndoAsync(JobContext context, CancellationToken cancellationToken) => Task.CompletedTask;
