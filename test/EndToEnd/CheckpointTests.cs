@@ -39,11 +39,14 @@ public sealed class CheckpointTests(ITestOutputHelper output)
         (await CheckpointAsync(guest, "remove", "c0")).Succeeded();
         Assert.Equal(taken[1].Hash, await HashAsync(guest, await DiskOfAsync(guest, "middle")));
         Assert.Equal(taken[2].Hash, await HashAsync(guest, await DiskOfAsync(guest, "c2")));
-        (await CheckpointAsync(guest, "remove", "middle", "--subtree")).Succeeded();
+        await RemoveUnderKillsAsync(guest);
         Assert.Empty(await NamesAsync(guest));
         Assert.Equal(guest.Source, await guest.DiskPathAsync(Token));
         Assert.Equal([guest.Source], Directory.GetFiles(Path.GetDirectoryName(guest.Source)!));
-        await StopAndVerifyAsync(guest, log);
+        // One file again: it can be moved as any other.
+        var fast = Directory.CreateDirectory(Path.Combine(guest.Host.Folder, "b")).FullName;
+        (await guest.Host.GodwitAsync(["vm", "move-storage", GuestUnderTest.Name, "--to", fast], Token)).Succeeded();
+        await StopAndVerifyAsync(guest, log, Path.Combine(fast, Path.GetFileName(guest.Source)));
         Assert.Equal(0, guest.Log.ErrorCount);
     }
 
@@ -85,6 +88,16 @@ public sealed class CheckpointTests(ITestOutputHelper output)
         Assert.False(Directory.Exists(Path.Combine((await guest.ShowAsync(Token)).GetProperty("path").GetString()!, "Snapshots")));
     }
 
+    /// <summary>What is merged is merged in the end, whoever is killed meanwhile.</summary>
+    private static async Task RemoveUnderKillsAsync(GuestUnderTest guest)
+    {
+        var job = (await CheckpointAsync(guest, "remove", "middle", "--subtree", "--no-wait", "--json")).Json().GetProperty("id").GetString()!;
+        await guest.KillWorkerAsync(Token);
+        await guest.Host.KillDaemonAsync(Token);
+        await guest.Host.StartDaemonAsync(Token);
+        await guest.WaitForEndAsync(job, "Succeeded", Token);
+    }
+
     private static async Task WriteAndTurnOffAsync(GuestUnderTest guest)
     {
         (await guest.Host.GodwitAsync(["vm", "start", GuestUnderTest.Name], Token)).Succeeded();
@@ -119,14 +132,14 @@ public sealed class CheckpointTests(ITestOutputHelper output)
         return log;
     }
 
-    private static async Task StopAndVerifyAsync(GuestUnderTest guest, string log)
+    private static async Task StopAndVerifyAsync(GuestUnderTest guest, string log, string disk)
     {
         (await guest.Host.GodwitAsync(["vm", "stop", GuestUnderTest.Name], Token)).Succeeded();
         var from = long.Parse(File.ReadAllText(log + ".length"), System.Globalization.CultureInfo.InvariantCulture);
         // The first line may be the end of one that the guest had begun before the checkpoint.
         File.AppendAllText(log, "\n" + WholeLines(Path.Combine(guest.Host.Folder, "serial.log"), from));
-        await VerifyAsync(guest.Source, log);
-        (await guest.Host.GodwitAsync(["disk", "check", guest.Source], Token)).Succeeded();
+        await VerifyAsync(disk, log);
+        (await guest.Host.GodwitAsync(["disk", "check", disk], Token)).Succeeded();
     }
 
     private static async Task VerifyAsync(string path, string log)

@@ -41,7 +41,7 @@ internal static class CheckpointCommands
         };
         var verb = new Verb(
             "create", "Takes a checkpoint of a VM: its disks and, while it runs, its memory; it stands still while memory is written",
-            "godwit checkpoint create web --name \"before the upgrade\"")
+            "godwit checkpoint create web --name before-upgrade")
         {
             vm, name, type, noWait,
         };

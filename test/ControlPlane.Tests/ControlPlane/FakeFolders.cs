@@ -10,6 +10,9 @@ internal sealed class FakeFolders : IFolders
     private readonly SortedDictionary<string, byte[]> _files = new(StringComparer.Ordinal);
     private readonly SortedSet<string> _folders = new(StringComparer.Ordinal) { "/", "/src", "/dst", "/denied", "/readonly", "/vms" };
 
+    /// <summary>Called before (false) and after (true) anything changes.</summary>
+    public Action<bool> Changing { get; set; } = _ => { };
+
     /// <summary>What is in the images.</summary>
     public FakeContents Contents { get; } = new();
 
@@ -116,11 +119,13 @@ internal sealed class FakeFolders : IFolders
 
     public void DeleteFile(string path)
     {
+        Changing(false);
         lock (_gate)
         {
             if (!Stuck.Contains(path) && _files.Remove(path))
                 Contents.Deleted(path);
         }
+        Changing(true);
     }
 
     public void Link(string from, string to)
@@ -135,9 +140,11 @@ internal sealed class FakeFolders : IFolders
     {
         if (Unwritable)
             throw new GodwitException(ErrorCode.NoSpace, $"no room for {path}");
+        Changing(false);
         Create(Path.GetDirectoryName(path)!);
         lock (_gate)
             _files[path] = content.ToArray();
+        Changing(true);
     }
 
     public Task SyncFileAsync(string path, CancellationToken cancellationToken)
@@ -162,8 +169,13 @@ internal sealed class FakeFolders : IFolders
 
     public void Rename(string from, string to)
     {
-        AddFile(to);
-        Contents.Renamed(from, to);
-        DeleteFile(from);
+        Changing(false);
+        lock (_gate)
+        {
+            AddFile(to);
+            Contents.Renamed(from, to);
+            _files.Remove(from);
+        }
+        Changing(true);
     }
 }

@@ -111,6 +111,14 @@ internal sealed class FakeHost : IAsyncDisposable
         Jobs.Resume();
     }
 
+    /// <summary>As `kill -9` in the middle of a job's step: nothing of it is done, or journalled, from here on.</summary>
+    public void Die()
+    {
+        Faults.Killed = true;
+        _ = Jobs.DisposeAsync().AsTask();
+        throw new OperationCanceledException();
+    }
+
     /// <summary>As a power cut and a new start of the computer: every process is gone.</summary>
     public async Task RebootAsync()
     {

@@ -97,13 +97,10 @@ public sealed class CheckpointOperations(VirtualMachineParts parts, JobRunner jo
         var tree = new CheckpointTree(vm);
         var which = tree.Get(checkpoint).Id;
         HashSet<Guid> gone = subtree ? tree.Below(which) : [which];
-        var memory = vm.Checkpoints!.Where(one => gone.Contains(one.Id)).Select(one => one.Saved?.File).OfType<string>().ToList();
         parts.Vms.Change(id, now => now with
         {
-            Checkpoints = [.. now.Checkpoints!.Select(one => gone.Contains(one.Id) ? one with { Removed = true, Saved = null } : one)],
+            Checkpoints = [.. now.Checkpoints!.Select(one => gone.Contains(one.Id) ? one with { Removed = true } : one)],
         });
-        memory.ForEach(parts.Folders.DeleteFile);
-        parts.Folders.RemoveEmpty(Path.Combine(vm.Path, CheckpointFiles.Folder), Path.Combine(vm.Path, CheckpointFiles.Folder));
         return Merge(vm);
     }
 

@@ -16,6 +16,7 @@ internal sealed class MergeImagesStep(VirtualMachineParts parts, JobWorker worke
 
     public async Task RunAsync(JobContext context, CancellationToken cancellationToken)
     {
+        ClearMemory();
         while (new CheckpointTree(worker.Vm).Next() is { } merge)
         {
             if (merge.IntoNow || merge.Child is not null)
@@ -69,22 +70,37 @@ internal sealed class MergeImagesStep(VirtualMachineParts parts, JobWorker worke
         ? vm with { Checkpoints = [.. vm.Checkpoints!.Select(one => one.Id == child.Id ? one.With(disk, target.Path, target.Format) : one)] }
         : vm with { Disks = [.. vm.Disks.Select(one => one.Name == disk ? one with { Path = target.Path, Format = target.Format } : one)] });
 
-    /// <summary>The child takes the place of the removed one, whose other images go, unless they were the user's own.</summary>
+    /// <summary>What else the removed one has goes, unless it is the user's own; then the child takes its place. Files before the record: what the record does
+    /// not name any more nobody would remove.</summary>
     private void Clear(CheckpointMerge merge)
     {
-        var gone = merge.Removed;
-        var above = new CheckpointTree(worker.Vm).Find(gone.Parent);
-        parts.Vms.Note(worker.Vm.Id, vm => vm with
-        {
-            Checkpoints = vm.Checkpoints!.Count == 1
-                ? null
-                : [.. vm.Checkpoints.Where(one => one.Id != gone.Id).Select(one => one.Parent == gone.Id ? one with { Parent = gone.Parent } : one)],
-            CurrentCheckpoint = vm.CurrentCheckpoint == gone.Id ? gone.Parent : vm.CurrentCheckpoint,
-        });
-        var needed = worker.Vm.Images.ToHashSet(StringComparer.Ordinal);
+        var (vm, gone) = (worker.Vm, merge.Removed);
+        var above = new CheckpointTree(vm).Find(gone.Parent);
+        var needed = (vm with { Checkpoints = Without(vm, gone) }).Images.ToHashSet(StringComparer.Ordinal);
         foreach (var disk in gone.Disks.Where(disk => !needed.Contains(disk.Path) && above?.PathOf(disk.Name) is not null))
         {
             parts.Folders.DeleteFile(disk.Path);
         }
+        parts.Vms.Note(vm.Id, now => now with
+        {
+            Checkpoints = Without(now, gone),
+            CurrentCheckpoint = now.CurrentCheckpoint == gone.Id ? gone.Parent : now.CurrentCheckpoint,
+        });
+    }
+
+    private static List<CheckpointRecord>? Without(VirtualMachineRecord vm, CheckpointRecord gone) => vm.Checkpoints!.Count == 1
+        ? null
+        : [.. vm.Checkpoints.Where(one => one.Id != gone.Id).Select(one => one.Parent == gone.Id ? one with { Parent = gone.Parent } : one)];
+
+    private void ClearMemory()
+    {
+        var vm = worker.Vm;
+        foreach (var gone in (vm.Checkpoints ?? []).Where(one => one is { Removed: true, Saved: not null }))
+        {
+            parts.Folders.DeleteFile(gone.Saved!.File);
+            parts.Vms.Note(vm.Id, now => now with { Checkpoints = [.. now.Checkpoints!.Select(one => one.Id == gone.Id ? one with { Saved = null } : one)] });
+        }
+        var folder = Path.Combine(vm.Path, CheckpointFiles.Folder);
+        parts.Folders.RemoveEmpty(folder, folder);
     }
 }
