@@ -44,7 +44,7 @@ static async Task<int> RunAsync(DaemonOptions options)
         new VirtualMachineStore(database, disks),
         runtime,
         new SupervisedWorkers(folders, disks.ForParents, program, time),
-        new WorkerImages(program, time),
+        new WorkerImages(program, disks.ForParents, time),
         disks,
         new SqliteOwnershipStore(database),
         new VirtualMachineGates(),

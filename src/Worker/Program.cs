@@ -19,6 +19,8 @@ try
         WorkerOptions.TrySandbox sandbox => SandboxTrial.Run(sandbox.Folders),
         WorkerOptions.ImageDescribe image => await ImageCommand.DescribeAsync(image, Console.Out).ConfigureAwait(false),
         WorkerOptions.ImageCreate image => await ImageCommand.CreateAsync(image, Console.Out).ConfigureAwait(false),
+        WorkerOptions.ImageCreateChild image => await ImageCommand.CreateChildAsync(image, Console.Out).ConfigureAwait(false),
+        WorkerOptions.ImageMerge image => await ImageCommand.MergeAsync(image, Console.Out).ConfigureAwait(false),
         _ => Say(Console.Out, WorkerOptions.Usage, 0),
     };
 }

@@ -1,7 +1,9 @@
 using System.Globalization;
 using Godwit.Api;
 using Godwit.Api.Disks;
+using Godwit.Storage.Chains;
 using Godwit.Worker.Sandbox;
+using Godwit.Worker.Serving;
 using Godwit.Worker.Supervision;
 
 namespace Godwit.Worker;
@@ -16,7 +18,11 @@ internal abstract record WorkerOptions
           godwit-worker serve --config DIR --run DIR         serve until stopped, without a supervisor
           godwit-worker sandbox --config DIR --run DIR       try what a worker must not do, and tell what this kernel refuses
           godwit-worker image info PATH                      describe an image file, as one line of JSON
-          godwit-worker image create PATH --size BYTES --format raw|vhdx|vhdx-fixed
+          godwit-worker image create PATH --size BYTES --format raw|vhdx|vhdx-fixed|vhd|vhd-fixed
+          godwit-worker image create PATH --parent PARENT    an image that reads like its parent until it is written to
+          godwit-worker image merge LEAF --layer PATH        merge a layer of a chain that nobody uses into its parent
+
+          --folders JSON after an image command: where the parents of an image may be, {"roots":[…],"except":[…]}; all are allowed without it
 
         DIR of --config holds worker.json; DIR of --run receives nbd.sock and control.sock.
         Example: godwit-worker image create /srv/vms/web.vhdx --size 8589934592 --format vhdx
@@ -53,6 +59,10 @@ internal abstract record WorkerOptions
         return verb switch
         {
             "info" => new ImageDescribe(Path.GetFullPath(path)),
+            "create" when words.Take("--parent") is { } parent => new ImageCreateChild(
+                Path.GetFullPath(path), Path.GetFullPath(parent), words.ParentFolders()),
+            "merge" => new ImageMerge(
+                Path.GetFullPath(path), Path.GetFullPath(words.Take("--layer") ?? throw Arguments.Wrong("--layer is missing")), words.ParentFolders()),
             "create" => new ImageCreate(
                 Path.GetFullPath(path),
                 words.TakeLong("--size") ?? throw Arguments.Wrong("--size is missing"),
@@ -82,6 +92,10 @@ internal abstract record WorkerOptions
     internal sealed record ImageDescribe(string Path) : WorkerOptions;
 
     internal sealed record ImageCreate(string Path, long Size, DiskFormat Format) : WorkerOptions;
+
+    internal sealed record ImageCreateChild(string Path, string Parent, AllowedFolders? Folders) : WorkerOptions;
+
+    internal sealed record ImageMerge(string Leaf, string Layer, AllowedFolders? Folders) : WorkerOptions;
 
     /// <summary>The words of a command line, taken one after the other and by name.</summary>
     private sealed class Arguments(IReadOnlyList<string> arguments)
@@ -137,6 +151,8 @@ internal abstract record WorkerOptions
 
         internal WorkerFolders Folders() => new(
             Take("--config") ?? throw Wrong("--config is missing"), Take("--run") ?? throw Wrong("--run is missing"));
+
+        internal AllowedFolders? ParentFolders() => Take("--folders") is { } json ? ParentFoldersFile.Parse(json) : null;
 
         internal void ExpectEnd()
         {

@@ -8,12 +8,15 @@ using Godwit.ControlPlane.Disks;
 namespace Godwit.Host.Workers;
 
 /// <summary>Offline images through <c>godwit-worker image</c>: a hostile image can only hurt a process that parses one image.</summary>
-internal sealed class WorkerImages(WorkerProgram program, TimeProvider time) : IImages
+internal sealed class WorkerImages(WorkerProgram program, ParentFolders parents, TimeProvider time) : IImages
 {
     private static readonly TimeSpan DescribeLimit = TimeSpan.FromSeconds(30);
 
     // A fixed image is written in full where the file system cannot reserve space.
     private static readonly TimeSpan CreateLimit = TimeSpan.FromHours(2);
+
+    // As long as it takes: who asks cancels, and what was copied is copied again.
+    private static readonly TimeSpan MergeLimit = TimeSpan.FromDays(2);
 
     public Task<ImageReport> DescribeAsync(string path, CancellationToken cancellationToken) =>
         RunAsync(path, ["image", "info", path], DescribeLimit, cancellationToken);
@@ -23,6 +26,15 @@ internal sealed class WorkerImages(WorkerProgram program, TimeProvider time) : I
         ["image", "create", path, "--size", size.ToString(CultureInfo.InvariantCulture), "--format", Word(format)],
         CreateLimit,
         cancellationToken);
+
+    public Task<ImageReport> CreateChildAsync(string parent, string path, CancellationToken cancellationToken) => RunAsync(
+        path, ["image", "create", path, "--parent", parent, "--folders", Folders], DescribeLimit, cancellationToken);
+
+    public Task<ImageReport> MergeAsync(string leaf, string? layer, CancellationToken cancellationToken) => RunAsync(
+        layer ?? leaf, ["image", "merge", leaf, "--layer", layer ?? leaf, "--folders", Folders], MergeLimit, cancellationToken);
+
+    /// <summary>An image names its parent itself: where parents may be goes with every command that follows it.</summary>
+    private string Folders => JsonSerializer.Serialize(parents, ApiJson.Default.ParentFolders);
 
     internal static string Word(DiskFormat format) => format switch
     {

@@ -16,10 +16,22 @@ public static class ChildImage
     /// <param name="cancellationToken">Gives up and removes the file.</param>
     /// <exception cref="StorageException"><see cref="StorageErrorKind.InvalidRequest"/>: the parent is a raw file, the size is smaller
     /// than the parent's, or a name on the way cannot be written into the file; or whatever opening the parent or creating fails with.</exception>
-    public static async ValueTask CreateAsync(
-        string path, string parentPath, long? size, ImageCreateOptions? options, PathMap paths, CancellationToken cancellationToken)
+    public static ValueTask CreateAsync(
+        string path, string parentPath, long? size, ImageCreateOptions? options, PathMap paths, CancellationToken cancellationToken) =>
+        CreateFromAsync(path, parentPath, size, options, new ChainOptions { Paths = paths }, cancellationToken);
+
+    /// <summary>The same, with more to say about the parent's own parents.</summary>
+    /// <param name="path">The new file.</param>
+    /// <param name="parentPath">The parent.</param>
+    /// <param name="size">Bytes; the parent's size when null.</param>
+    /// <param name="options">Block size and identities.</param>
+    /// <param name="chainOptions">How to find the parent's own parents.</param>
+    /// <param name="cancellationToken">Gives up and removes the file.</param>
+    /// <exception cref="StorageException">As for <see cref="CreateAsync"/>; AccessDenied: a parent is outside the allowed folders.</exception>
+    public static async ValueTask CreateFromAsync(
+        string path, string parentPath, long? size, ImageCreateOptions? options, ChainOptions chainOptions, CancellationToken cancellationToken)
     {
-        var chain = await DiskChain.DescribeAsync(parentPath, new ChainOptions { Paths = paths }, cancellationToken).ConfigureAwait(false);
+        var chain = await DiskChain.DescribeAsync(parentPath, chainOptions, cancellationToken).ConfigureAwait(false);
         var parent = chain[0];
         if (size < parent.Description.Size)
             throw Invalid(path, $"size {size} is smaller than the parent's {parent.Description.Size} bytes");

@@ -187,9 +187,10 @@ public sealed class LeafMergeDisk : BlockDevice
         try
         {
             // Not forced to the medium, and zeroes give their space back: what counts is what it reads as.
-            await (change.Kind == DiskRequestKind.Write
-                ? _target.WriteAsync(change.Offset, change.Buffer, WriteFlags.None, CancellationToken.None)
-                : _target.WriteZeroesAsync(change.Offset, change.Length, WriteFlags.None, CancellationToken.None)).ConfigureAwait(false);
+            if (change.Kind == DiskRequestKind.Write)
+                await _target.WriteAsync(change.Offset, change.Buffer, WriteFlags.None, CancellationToken.None).ConfigureAwait(false);
+            else
+                await _target.WriteZeroesAsync(change.Offset, change.Length, WriteFlags.None, CancellationToken.None).ConfigureAwait(false);
         }
         catch (Exception e)
         {

@@ -13,6 +13,22 @@ internal static class ParentFoldersFile
     internal static AllowedFolders? Load(string path) =>
         Read(path) is { } folders ? new AllowedFolders(folders.Roots, folders.Except) : null;
 
+    /// <summary>Reads what the file would say.</summary>
+    /// <exception cref="GodwitException">It makes no sense.</exception>
+    internal static AllowedFolders Parse(string json)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(json, ApiJson.Default.ParentFolders) is { Roots: not null, Except: not null } folders
+                ? new AllowedFolders(folders.Roots, folders.Except)
+                : throw new GodwitException(ErrorCode.InvalidRequest, "there are no folders");
+        }
+        catch (JsonException e)
+        {
+            throw new GodwitException(new Problem(ErrorCode.InvalidRequest, $"cannot read the folders: {e.Message}"), e);
+        }
+    }
+
     /// <summary>Reads the file as it is; null when there is none.</summary>
     /// <exception cref="GodwitException">It is unreadable or makes no sense.</exception>
     internal static ParentFolders? Read(string path)

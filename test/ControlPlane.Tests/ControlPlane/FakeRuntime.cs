@@ -148,4 +148,27 @@ internal sealed class FakeImages(FakeFolders folders) : IImages
         folders.AddFile(path);
         return Task.CompletedTask;
     }
+
+    /// <summary>The parent of each image that was made as a child.</summary>
+    public Dictionary<string, string> Parents { get; } = [];
+
+    public async Task<ImageReport> CreateChildAsync(string parent, string path, CancellationToken cancellationToken)
+    {
+        await DescribeAsync(parent, cancellationToken);
+        await CreateAsync(path, 0, DiskFormat.VhdxDifferencing, cancellationToken);
+        Parents[path] = parent;
+        return new ImageReport(DiskFormat.VhdxDifferencing, 1 << 30, FakeWorkers.Allocated);
+    }
+
+    public async Task<ImageReport> MergeAsync(string leaf, string? layer, CancellationToken cancellationToken)
+    {
+        var merged = layer ?? leaf;
+        var report = await DescribeAsync(merged, cancellationToken);
+        if (!Parents.Remove(merged, out var parent))
+            throw new GodwitException(ErrorCode.InvalidRequest, $"'{merged}' has no parent.");
+        foreach (var above in Parents.Where(pair => pair.Value == merged).Select(pair => pair.Key).ToList())
+            Parents[above] = parent;
+        folders.DeleteFile(merged);
+        return report with { Path = parent };
+    }
 }

@@ -1,6 +1,9 @@
 using System.Text.Json;
 using Godwit.Api;
 using Godwit.Api.Disks;
+using Godwit.Api.Workers;
+using Godwit.Storage;
+using Godwit.Storage.Chains;
 using Godwit.Testing;
 using Godwit.Testing.Hosts;
 using Xunit;
@@ -43,6 +46,66 @@ public sealed class ImageCommandTests
         await RefusedAsync(ErrorCode.AlreadyExists, "create", folder.File("there"), "--size", "4096", "--format", "raw");
         Assert.Equal("x", File.ReadAllText(folder.File("there")));
     }
+
+    [Theory(Timeout = 60_000)]
+    [InlineData("vhdx", "avhdx", DiskFormat.VhdxDynamic, DiskFormat.VhdxDifferencing)]
+    [InlineData("vhd", "avhd", DiskFormat.VhdDynamic, DiskFormat.VhdDifferencing)]
+    public async Task Children_are_made_over_a_parent_and_merged_again(string option, string ending, DiskFormat format, DiskFormat child)
+    {
+        using var folder = new TempFolder();
+        var paths = new[] { folder.File($"base.{option}"), folder.File($"a.{ending}"), folder.File($"b.{ending}") };
+        (await ImageAsync("create", paths[0], "--size", "8388608", "--format", option)).Succeeded();
+        for (var index = 1; index < paths.Length; index++)
+        {
+            var report = Report(await ImageAsync("create", paths[index], "--parent", paths[index - 1], "--folders", Allowed(folder.Path)));
+            Assert.Equal((child, 8388608), (report.Format, report.Size));
+            var chain = await DiskChain.OpenAsync(paths[index], new ChainOptions(), _ct);
+            await using var device = chain.Device;
+            await device.WriteAsync(index << 20, Enumerable.Repeat((byte)index, 1 << 20).ToArray(), WriteFlags.None, _ct);
+        }
+
+        // The middle one, then the leaf; the base reads like the leaf did.
+        var merged = Report(await ImageAsync("merge", paths[2], "--layer", paths[1], "--folders", Allowed(folder.Path)));
+        Assert.Equal((paths[0], format), (merged.Path, merged.Format));
+        Assert.Equal([paths[2], paths[0]], Directory.GetFiles(folder.Path).OrderByDescending(path => path == paths[2]));
+        await RefusedAsync(ErrorCode.NotFound, "merge", paths[2], "--layer", paths[1]);
+        await RefusedAsync(ErrorCode.AccessDenied, "merge", paths[2], "--layer", paths[2], "--folders", Allowed("/nowhere"));
+        Report(await ImageAsync("merge", paths[2], "--layer", paths[2]));
+        Assert.Equal([paths[0]], Directory.GetFiles(folder.Path));
+        await RefusedAsync(ErrorCode.NotFound, "merge", paths[2], "--layer", paths[2]);
+        var whole = await DiskChain.OpenAsync(paths[0], new ChainOptions { ReadOnly = true }, _ct);
+        await using (whole.Device)
+        {
+            var bytes = new byte[1 << 20];
+            for (var at = 0; at < 8; at++)
+            {
+                await whole.Device.ReadAsync(at << 20, bytes, _ct);
+                Assert.True(bytes.AsSpan().IndexOfAnyExcept((byte)(at is 1 or 2 ? at : 0)) < 0, $"wrong at {at} MiB");
+            }
+        }
+    }
+
+    [Fact(Timeout = 30_000)]
+    public async Task A_child_that_cannot_be_made_leaves_no_file()
+    {
+        using var folder = new TempFolder();
+        var raw = folder.File("raw.img");
+        (await ImageAsync("create", raw, "--size", "8388608", "--format", "raw")).Succeeded();
+        await RefusedAsync(ErrorCode.InvalidRequest, "create", folder.File("a.avhdx"), "--parent", raw);
+        await RefusedAsync(ErrorCode.NotFound, "create", folder.File("a.avhdx"), "--parent", folder.File("nothing.vhdx"));
+        Assert.Equal([raw], Directory.GetFiles(folder.Path));
+        (await ImageAsync("create", folder.File("a.vhdx"), "--size", "8388608", "--format", "vhdx")).Succeeded();
+        await RefusedAsync(ErrorCode.AlreadyExists, "create", folder.File("a.vhdx"), "--parent", folder.File("a.vhdx"));
+        await RefusedAsync(ErrorCode.InvalidRequest, "merge", folder.File("a.vhdx"), "--layer", folder.File("a.vhdx"));
+        (await ImageAsync("create", folder.File("b.avhdx"), "--parent", folder.File("a.vhdx"))).Succeeded();
+        (await ImageAsync("create", folder.File("c.avhdx"), "--parent", folder.File("a.vhdx"))).Succeeded();
+        await RefusedAsync(ErrorCode.InvalidRequest, "merge", folder.File("b.avhdx"), "--layer", folder.File("b.avhdx"));
+    }
+
+    private static string Allowed(string folder) => $$"""{"roots":["{{folder}}"],"except":[]}""";
+
+    private static ImageReport Report(CommandResult result) =>
+        JsonSerializer.Deserialize(result.Succeeded().Output.TrimEnd('\n'), ApiJson.Default.ImageReport)!;
 
     private async Task RefusedAsync(ErrorCode code, params string[] words)
     {
