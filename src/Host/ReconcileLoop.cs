@@ -10,6 +10,10 @@ internal sealed class ReconcileLoop(
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
+    // VMs that are off and were in order are looked at only every so many rounds.
+    private const int RoundsBetweenEverything = 15;
+    private int _round;
+
     public override async Task StartAsync(CancellationToken cancellationToken)
     {
         reconciler.FollowFiles();
@@ -51,7 +55,7 @@ internal sealed class ReconcileLoop(
     {
         try
         {
-            await reconciler.ReconcileAsync(cancellationToken);
+            await reconciler.ReconcileAsync(everything: _round++ % RoundsBetweenEverything == 0, cancellationToken);
         }
         catch (Exception e) when (e is GodwitException or IOException or UnauthorizedAccessException)
         {

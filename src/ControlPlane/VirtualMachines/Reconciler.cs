@@ -20,12 +20,33 @@ public sealed class Reconciler(
 {
     private readonly CriticalErrors _critical = new(parts, time);
 
+    // Each as it was when there was nothing to do about it.
+    private readonly Dictionary<Guid, VirtualMachineRecord> _quiet = [];
+    private readonly Dictionary<Guid, VirtualMachineRecord> _followed = [];
+
     /// <summary>Looks at every VM once. VMs that a request is working on are left for the next round.</summary>
     /// <param name="cancellationToken">Stops between two VMs.</param>
-    public async Task ReconcileAsync(CancellationToken cancellationToken)
+    public Task ReconcileAsync(CancellationToken cancellationToken) => ReconcileAsync(everything: true, cancellationToken);
+
+    /// <summary>Looks at the VMs once; one call at a time.</summary>
+    /// <param name="everything">False: passes over VMs whose record and jobs are as they were when they were off and nothing was to be done about them, and
+    /// does not ask workers for what they said then. What somebody else does to such a VM by hand is noticed the next time that everything is looked at.</param>
+    /// <param name="cancellationToken">Stops between two VMs.</param>
+    public async Task ReconcileAsync(bool everything, CancellationToken cancellationToken)
     {
+        if (everything)
+        {
+            _quiet.Clear();
+            _followed.Clear();
+        }
         foreach (var listed in parts.Vms.List())
         {
+            // The store answers the same object as long as nothing has changed.
+            if (_quiet.TryGetValue(listed.Id, out var then) && ReferenceEquals(then, listed) && jobs.ActiveJob(listed.Id) is null)
+            {
+                continue;
+            }
+            _quiet.Remove(listed.Id);
             using var passage = parts.Gates.TryEnter(listed.Id);
             // What the list says may be over since somebody left the gate.
             if (passage is null || parts.Vms.Find(listed.Id) is not { } vm)
@@ -92,6 +113,10 @@ public sealed class Reconciler(
                 tell(vm, "is off; its disk worker is stopped");
                 await parts.Workers.StopAsync(vm.Id, cancellationToken).ConfigureAwait(false);
             }
+            else if (!supervised && !vm.Powered && jobs.ActiveJob(vm.Id) is null)
+            {
+                _quiet[vm.Id] = vm;
+            }
             return;
         }
         if (!supervised)
@@ -99,9 +124,15 @@ public sealed class Reconciler(
             tell(vm, "runs and nobody looks after its disk worker; starting a supervisor");
             await parts.Workers.EnsureAsync(vm, cancellationToken).ConfigureAwait(false);
         }
-        if (jobs.ActiveJob(vm.Id) is null)
+        if (jobs.ActiveJob(vm.Id) is not null)
+        {
+            // A job moves disks; what the worker says afterwards may be something else.
+            _followed.Remove(vm.Id);
+        }
+        else if (!_followed.TryGetValue(vm.Id, out var then) || !ReferenceEquals(then, vm))
         {
             await FollowPathsAsync(vm, cancellationToken).ConfigureAwait(false);
+            _followed[vm.Id] = vm;
         }
     }
 

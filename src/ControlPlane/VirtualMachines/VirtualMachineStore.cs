@@ -16,20 +16,21 @@ public sealed class VirtualMachineStore(Database database, IFolders folders)
     private readonly ConfigurationFiles _files = new(folders);
     private readonly RecordCheck _check = new(folders);
     private readonly Lock _changing = new();
+    private readonly RecordCache _parsed = new();
 
-    /// <summary>All VMs by name.</summary>
+    /// <summary>All VMs by name. A record that has not changed is the same object as before.</summary>
     public IReadOnlyList<VirtualMachineRecord> List() =>
-        database.Query("SELECT body FROM vms ORDER BY name", row => Parse(row.GetString(0)));
+        _parsed.Keep(database.Query("SELECT body FROM vms ORDER BY name", row => _parsed.Get(row.GetString(0))));
 
     /// <summary>The VM of that name, or null.</summary>
     /// <param name="name">Its name, whatever its case.</param>
     public VirtualMachineRecord? Find(string name) => Single(database.Query(
-        "SELECT body FROM vms WHERE name = $name", row => Parse(row.GetString(0)), ("$name", name)));
+        "SELECT body FROM vms WHERE name = $name", row => _parsed.Get(row.GetString(0)), ("$name", name)));
 
     /// <summary>The VM of that id, or null.</summary>
     /// <param name="id">Its id.</param>
     public VirtualMachineRecord? Find(Guid id) => Single(database.Query(
-        "SELECT body FROM vms WHERE id = $id", row => Parse(row.GetString(0)), ("$id", id.ToString("D"))));
+        "SELECT body FROM vms WHERE id = $id", row => _parsed.Get(row.GetString(0)), ("$id", id.ToString("D"))));
 
     /// <summary>The VM of that name.</summary>
     /// <param name="name">Its name, whatever its case.</param>
@@ -193,9 +194,6 @@ public sealed class VirtualMachineStore(Database database, IFolders folders)
         ("$id", vm.Id.ToString("D")), ("$name", vm.Name), ("$body", Format(vm)));
 
     private static VirtualMachineRecord? Single(List<VirtualMachineRecord> rows) => rows.Count == 0 ? null : rows[0];
-
-    private static VirtualMachineRecord Parse(string body) =>
-        JsonSerializer.Deserialize(body, StoreJson.Default.VirtualMachineRecord)!;
 
     private static string Format(VirtualMachineRecord vm) => JsonSerializer.Serialize(vm, StoreJson.Default.VirtualMachineRecord);
 }

@@ -18,7 +18,7 @@ public static class ChildImage
     /// than the parent's, or a name on the way cannot be written into the file; or whatever opening the parent or creating fails with.</exception>
     public static ValueTask CreateAsync(
         string path, string parentPath, long? size, ImageCreateOptions? options, PathMap paths, CancellationToken cancellationToken) =>
-        CreateAsync(path, parentPath, size, options, new ChainOptions { Paths = paths }, cancellationToken);
+        CreateFromAsync(path, parentPath, size, options, new ChainOptions { Paths = paths }, cancellationToken);
 
     /// <summary>The same, with more to say about the parent's own parents.</summary>
     /// <param name="path">The new file.</param>
@@ -27,8 +27,8 @@ public static class ChildImage
     /// <param name="options">Block size and identities.</param>
     /// <param name="chainOptions">How to find the parent's own parents.</param>
     /// <param name="cancellationToken">Gives up and removes the file.</param>
-    /// <inheritdoc cref="CreateAsync(string, string, long?, ImageCreateOptions?, PathMap, CancellationToken)"/>
-    public static async ValueTask CreateAsync(
+    /// <exception cref="StorageException">As for <see cref="CreateAsync"/>; AccessDenied: a parent is outside the allowed folders.</exception>
+    public static async ValueTask CreateFromAsync(
         string path, string parentPath, long? size, ImageCreateOptions? options, ChainOptions chainOptions, CancellationToken cancellationToken)
     {
         var chain = await DiskChain.DescribeAsync(parentPath, chainOptions, cancellationToken).ConfigureAwait(false);
@@ -46,7 +46,7 @@ public static class ChildImage
     /// <param name="chain">The disk. The new image records its <see cref="DiskChain.Leaf"/> as it is now, and fits only while that stays so.</param>
     /// <param name="cancellationToken">Gives up and removes the file.</param>
     /// <returns>The parent as it was recorded.</returns>
-    /// <exception cref="StorageException">As for <see cref="CreateAsync(string, string, long?, ImageCreateOptions?, PathMap, CancellationToken)"/>.</exception>
+    /// <exception cref="StorageException">As for <see cref="CreateAsync"/>.</exception>
     public static async ValueTask<ChainLayer> CreateOverAsync(string path, DiskChain chain, CancellationToken cancellationToken)
     {
         var parent = chain.Leaf;

@@ -29,7 +29,7 @@ internal static class ImageCommand
     /// <summary>Makes a differencing image and describes it; removes it again when that fails.</summary>
     internal static Task<int> CreateChildAsync(WorkerOptions.ImageCreateChild options, TextWriter output) => RunAsync(output, async () =>
     {
-        await ChildImage.CreateAsync(
+        await ChildImage.CreateFromAsync(
             options.Path, options.Parent, null, null, new ChainOptions { ParentFolders = options.Folders }, CancellationToken.None).ConfigureAwait(false);
         return await DescribeAsync(options.Path).ConfigureAwait(false);
     });

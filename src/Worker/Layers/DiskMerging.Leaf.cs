@@ -1,6 +1,7 @@
 using Godwit.Api;
 using Godwit.Api.Workers;
 using Godwit.Storage;
+using Godwit.Storage.Chains;
 using Godwit.Storage.Formats;
 using Godwit.Storage.Operations;
 using Godwit.Worker.Control;
@@ -16,7 +17,7 @@ internal sealed partial class DiskMerging
 
     /// <summary>Opens the leaf's parent for writing, and from now on lets guests' requests pass what makes their changes in it too.</summary>
     private Task OpenLeafTargetAsync(WorkerMergeConfig merge) => _layers.RebuildAsync(
-        null, failure => failure is null ? new DiskLayers.Reopening(merge.Target, chain => _passing = new LeafMergeDisk(chain)) : default);
+        null, failure => failure is null ? new DiskLayers.Reopening(merge.Target, chain => Pass(chain)) : default);
 
     /// <summary>The same for a chain that has been opened so: an earlier worker had begun.</summary>
     private async Task PassOnAsync(WorkerMergeConfig merge)
@@ -24,7 +25,7 @@ internal sealed partial class DiskMerging
         var chain = _layers.Chain;
         if (chain.Layers[0].Path != merge.Path || chain.Layers.Count < 2 || chain.Layers[1].Path != merge.Target)
             throw new GodwitException(ErrorCode.WrongState, $"{merge.Target} is not the parent of {merge.Path} any more");
-        await _layers.Device.ReplaceAsync((_, _) => ValueTask.FromResult<BlockDevice>(_passing = new LeafMergeDisk(chain)), CancellationToken.None).ConfigureAwait(false);
+        await _layers.Device.ReplaceAsync((_, _) => ValueTask.FromResult<BlockDevice>(Pass(chain)), CancellationToken.None).ConfigureAwait(false);
     }
 
     /// <summary>The parent stands for the leaf from now on. Requests wait while the chain is closed; whichever of the two worker.json names reads the same.</summary>
@@ -78,8 +79,16 @@ internal sealed partial class DiskMerging
 
         // Not committed, but both were closed cleanly and hold the same: nothing is copied again.
         return isEqual && !IsCommitted(merge)
-            ? new DiskLayers.Reopening(merge.Target, chain => _passing = new LeafMergeDisk(chain, isCopied: true))
+            ? new DiskLayers.Reopening(merge.Target, chain => Pass(chain, isCopied: true))
             : default;
+    }
+
+    /// <summary>What serves the guest from now on; it owns the chain, and whoever serves it closes it.</summary>
+    private LeafMergeDisk Pass(DiskChain chain, bool isCopied = false)
+    {
+        var passing = new LeafMergeDisk(chain, isCopied);
+        _passing = passing;
+        return passing;
     }
 
     private bool IsCommitted(WorkerMergeConfig merge) => _context.Entry.Disk.Path == merge.Target;

@@ -205,7 +205,7 @@ internal sealed partial class DiskMerging
         var chain = _layers.Chain;
         if (index + 1 >= chain.Layers.Count || chain.Layers[index + 1].Path != merge.Target)
             throw new GodwitException(ErrorCode.WrongState, $"{merge.Target} is not the parent of {merge.Path} any more");
-        _running = new RunningMerge(
+        var running = new RunningMerge(
             options => index == 0 ? new LeafMerge(_passing!, options) : new LiveMerge(chain, index, options),
             new LiveMergeOptions
             {
@@ -216,6 +216,7 @@ internal sealed partial class DiskMerging
                 Fence = _layers.Fence,
                 OnStable = index == 0 ? _ => Reached("copied-some") : end => NoteStable(merge.JobId, end),
             });
+        _running = running;
         _context.Log.Note($"{_context.Name}: {merge.Path} is being merged into {merge.Target} for job {merge.JobId}");
     }
 
