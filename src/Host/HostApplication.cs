@@ -8,6 +8,7 @@ using Godwit.ControlPlane.Migrations;
 using Godwit.ControlPlane.Store;
 using Godwit.ControlPlane.VirtualMachines;
 using Godwit.ControlPlane.VirtualMachines.Creating;
+using Godwit.ControlPlane.VirtualMachines.Drives;
 using Godwit.ControlPlane.VirtualMachines.Removing;
 using Godwit.ControlPlane.VirtualMachines.Saving;
 using Godwit.Host.Access;
@@ -72,6 +73,7 @@ internal static class HostApplication
         app.MapOpenApi();
         VirtualMachineEndpoints.Map(app);
         VirtualMachineControlEndpoints.Map(app);
+        DriveEndpoints.Map(app);
         PointEndpoints.Map(app);
         JobEndpoints.Map(app);
         HostEndpoints.Map(app);
@@ -156,6 +158,7 @@ internal static class HostApplication
         services.AddSingleton<VirtualMachineLife>();
         services.AddSingleton<VirtualMachineControl>();
         services.AddSingleton<VirtualMachineChanges>();
+        services.AddSingleton<DvdDrives>();
         services.AddSingleton<SavedStates>();
         services.AddSingleton<StatisticsReader>();
         services.AddSingleton<DiskLimiting>();
@@ -170,6 +173,7 @@ internal static class HostApplication
         services.AddSingleton<AutomaticStop>();
         services.AddSingleton(folders);
         services.AddSingleton<IHostCheck, ProgramCheck>();
+        services.AddSingleton<IHostCheck, FirmwareCheck>();
         services.AddSingleton<IHostCheck, FolderCheck>();
         services.AddSingleton<IHostCheck, ClockCheck>();
         services.AddSingleton<IHostCheck, MachineCheck>();

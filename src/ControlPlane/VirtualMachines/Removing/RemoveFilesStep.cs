@@ -17,6 +17,10 @@ internal sealed class RemoveFilesStep(VirtualMachineParts parts, RemoveOrder ord
         {
             parts.Folders.DeleteFile(saved.File);
         }
+        if (vm.FirmwareVariables is { } variables)
+        {
+            parts.Folders.DeleteFile(variables);
+        }
         parts.Folders.RemoveEmpty(Path.GetDirectoryName(vm.ConfigurationFile)!, vm.Path);
         foreach (var disk in vm.Disks.Where(_ => order.DeleteDisks))
         {
