@@ -7,6 +7,7 @@ using Godwit.ControlPlane.Ownership;
 using Godwit.ControlPlane.Store;
 using Godwit.ControlPlane.VirtualMachines;
 using Godwit.ControlPlane.VirtualMachines.Creating;
+using Godwit.ControlPlane.VirtualMachines.Drives;
 using Godwit.ControlPlane.VirtualMachines.Removing;
 using Godwit.ControlPlane.VirtualMachines.Saving;
 using Microsoft.Extensions.Time.Testing;
@@ -59,6 +60,8 @@ internal sealed class FakeHost : IAsyncDisposable
 
     public VirtualMachineChanges Changes { get; private set; } = null!;
 
+    public DvdDrives Drives { get; private set; } = null!;
+
     public SavedStates Saved { get; private set; } = null!;
 
     public AutomaticStart Starts { get; private set; } = null!;
@@ -88,6 +91,7 @@ internal sealed class FakeHost : IAsyncDisposable
         Life = new VirtualMachineLife(Parts, Jobs);
         Control = new VirtualMachineControl(Parts, Jobs);
         Changes = new VirtualMachineChanges(Parts, Jobs);
+        Drives = new DvdDrives(Parts, Jobs);
         Saved = new SavedStates(Parts, Jobs);
         Starts = new AutomaticStart(Parts, Operations, Database, Time, (vm, text) => Told.Add($"{vm.Name} {text}"));
         Rescan = new Rescan(Parts);

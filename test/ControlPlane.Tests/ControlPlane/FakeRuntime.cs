@@ -159,7 +159,7 @@ internal sealed class FakeImages(FakeFolders folders) : IImages
     public string? Broken { get; set; }
 
     public Task<ImageReport> DescribeAsync(string path, CancellationToken cancellationToken) => folders.FileExists(path)
-        ? Task.FromResult(new ImageReport(DiskFormat.VhdxDynamic, 1 << 30, FakeWorkers.Allocated))
+        ? Task.FromResult(new ImageReport(path.EndsWith(".iso", StringComparison.Ordinal) ? DiskFormat.Raw : DiskFormat.VhdxDynamic, 1 << 30, FakeWorkers.Allocated))
         : throw new GodwitException(ErrorCode.NotFound, $"'{path}' does not exist.");
 
     public Task CreateAsync(string path, long size, DiskFormat format, CancellationToken cancellationToken)

@@ -1,6 +1,5 @@
 using Godwit.Api;
 using Godwit.Api.Disks;
-using Godwit.Api.VirtualMachines;
 using Godwit.ControlPlane.Jobs;
 
 namespace Godwit.ControlPlane.VirtualMachines.Drives;
