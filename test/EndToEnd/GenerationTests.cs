@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Godwit.Testing.Guest;
 using Godwit.Testing.Hosts;
 using Xunit;
 
