@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Godwit.Testing.Hosts;
 using Xunit;
 
 namespace Godwit.EndToEnd;
