@@ -100,6 +100,6 @@ install_build() {
 install_all() {
     install_build
     install_qemu
-    install_packages busybox-static cpio gzip fio libnbd-bin python3-libnbd nbdkit 7zip e2fsprogs dosfstools mtools ntfs-3g exfatprogs procps util-linux-extra
+    install_packages ovmf busybox-static cpio gzip fio libnbd-bin python3-libnbd nbdkit 7zip e2fsprogs dosfstools mtools ntfs-3g exfatprogs procps util-linux-extra
     rm -f "$install_log"
 }

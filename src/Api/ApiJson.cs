@@ -23,6 +23,7 @@ namespace Godwit.Api;
 [JsonSerializable(typeof(DiskPointSpec))]
 [JsonSerializable(typeof(IReadOnlyList<DiskPoint>))]
 [JsonSerializable(typeof(VirtualMachineSpec))]
+[JsonSerializable(typeof(DvdMedium))]
 [JsonSerializable(typeof(SettingsChange))]
 [JsonSerializable(typeof(RenameRequest))]
 [JsonSerializable(typeof(CheckpointList))]

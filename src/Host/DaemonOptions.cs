@@ -16,6 +16,7 @@ internal sealed record DaemonOptions
           --allow-root DIR       disks may only be here or in --machines (repeatable; default: anywhere but system folders)
           --worker PATH          the godwit-worker program (default: beside godwitd)
           --qemu PATH            the QEMU program (default /usr/bin/qemu-system-x86_64)
+          --firmware DIR         where OVMF_CODE_4M.fd and OVMF_VARS_4M.fd are, for VMs of generation 2 (default /usr/share/OVMF)
           --storage-moves N      storage moves that run at the same time (default 2)
           --log text|json        how to log (default text)
 
@@ -42,6 +43,8 @@ internal sealed record DaemonOptions
     public string Worker { get; init; } = Path.Combine(AppContext.BaseDirectory, "godwit-worker");
 
     public string Qemu { get; init; } = "/usr/bin/qemu-system-x86_64";
+
+    public string Firmware { get; init; } = Godwit.Qemu.Launch.UefiFirmware.DefaultFolder;
 
     public int StorageMoves { get; init; } = 2;
 
@@ -80,6 +83,7 @@ internal sealed record DaemonOptions
         "--allow-root" => this with { AllowedRoots = [.. AllowedRoots, Folder(name, value)] },
         "--worker" => this with { Worker = Folder(name, value) },
         "--qemu" => this with { Qemu = Folder(name, value) },
+        "--firmware" => this with { Firmware = Folder(name, value) },
         "--storage-moves" => this with { StorageMoves = Count(value) },
         "--log" => this with { JsonLog = value == "json" || (value == "text" ? false : throw Wrong("--log is text or json")) },
         _ => throw Wrong($"unknown option '{name}'"),

@@ -9,6 +9,7 @@ using Godwit.ControlPlane.Store;
 using Godwit.ControlPlane.VirtualMachines;
 using Godwit.ControlPlane.VirtualMachines.Checkpoints;
 using Godwit.ControlPlane.VirtualMachines.Creating;
+using Godwit.ControlPlane.VirtualMachines.Drives;
 using Godwit.ControlPlane.VirtualMachines.Removing;
 using Godwit.ControlPlane.VirtualMachines.Saving;
 using Godwit.Host.Access;
@@ -73,6 +74,7 @@ internal static class HostApplication
         app.MapOpenApi();
         VirtualMachineEndpoints.Map(app);
         VirtualMachineControlEndpoints.Map(app);
+        DriveEndpoints.Map(app);
         PointEndpoints.Map(app);
         CheckpointEndpoints.Map(app);
         JobEndpoints.Map(app);
@@ -161,6 +163,7 @@ internal static class HostApplication
         services.AddSingleton<VirtualMachineLife>();
         services.AddSingleton<VirtualMachineControl>();
         services.AddSingleton<VirtualMachineChanges>();
+        services.AddSingleton<DvdDrives>();
         services.AddSingleton<SavedStates>();
         services.AddSingleton<CheckpointOperations>();
         services.AddSingleton<StatisticsReader>();
@@ -176,6 +179,7 @@ internal static class HostApplication
         services.AddSingleton<AutomaticStop>();
         services.AddSingleton(folders);
         services.AddSingleton<IHostCheck, ProgramCheck>();
+        services.AddSingleton<IHostCheck, FirmwareCheck>();
         services.AddSingleton<IHostCheck, FolderCheck>();
         services.AddSingleton<IHostCheck, ClockCheck>();
         services.AddSingleton<IHostCheck, MachineCheck>();

@@ -37,7 +37,7 @@ static async Task<int> RunAsync(DaemonOptions options)
     using var database = Database.Open(folders.Database);
     var program = new WorkerProgram(options.Worker, time);
     using var accelerators = new QemuAccelerators(folders, options.Qemu, time);
-    await using var runtime = new QemuRuntime(folders, accelerators, options.Qemu, time);
+    await using var runtime = new QemuRuntime(folders, accelerators, options.Qemu, options.Firmware, time);
     IReadOnlyList<string> roots = options.AllowedRoots.Count == 0 ? [] : [options.Machines, .. options.AllowedRoots];
     var disks = new LocalFolders([options.State, options.Run], roots);
     var parts = new VirtualMachineParts(

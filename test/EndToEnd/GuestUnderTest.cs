@@ -39,7 +39,8 @@ internal sealed class GuestUnderTest : IAsyncDisposable
 
     /// <summary>Creates the VM, starts it and waits until it has written its filler and some records.</summary>
     public static async Task<GuestUnderTest> StartAsync(
-        CancellationToken ct, int fillMebibytes = 96, int writesPerSecond = 200, string format = "vhdx", string size = "8G", int writers = 1)
+        CancellationToken ct, int fillMebibytes = 96, int writesPerSecond = 200, string format = "vhdx", string size = "8G", int writers = 1,
+        string place = "", params string[] options)
     {
         var host = await HostUnderTest.StartAsync(HostUnderTest.DefaultPrograms, ct);
         try
@@ -50,13 +51,14 @@ internal sealed class GuestUnderTest : IAsyncDisposable
             Directory.CreateDirectory(Path.GetDirectoryName(source)!);
             var disk = format.EndsWith("-differencing", StringComparison.Ordinal)
                 ? await CreateChildAsync(host, source, size, ct)
-                : $"{source},size={size},format={format}";
+                : $"{source},size={size},format={format}{place}";
             var log = new GuestLog(serial);
             string[] create =
             [
                 "vm", "create", Name, "--memory", "192M", "--cpus", "1", "--disk", disk,
                 "--kernel", image.Kernel, "--initrd", image.Initrd, "--serial", serial,
                 "--append", GuestImage.Append($"godwit.fill={fillMebibytes} godwit.wr={writesPerSecond} godwit.writers={writers}"),
+                .. options,
             ];
             (await host.GodwitAsync(create, ct)).Succeeded();
             (await host.GodwitAsync(["vm", "start", Name], ct)).Succeeded();

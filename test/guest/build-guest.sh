@@ -24,7 +24,8 @@ for path in /bin/busybox /usr/bin/busybox; do [ -x "$path" ] && busybox=$path &&
 
 # Loaded in this order: each one needs symbols of those before it. One that the kernel has built in is left out.
 modules='virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_blk virtio_console
-failover net_failover virtio_net evdev button'
+failover net_failover virtio_net evdev button
+scsi_common scsi_mod sd_mod virtio_scsi cdrom sr_mod libata ata_piix'
 
 # Puts vmlinuz and the modules into $cache/kernel.
 fetch_kernel() {
@@ -49,15 +50,16 @@ fetch_kernel() {
         esac
         echo "$module" >> "$work/kernel/modules/order"
     done
+    echo "$modules" > "$work/kernel/wanted"
     rm -rf "$cache/kernel"
     mv "$work/kernel" "$cache/kernel"
     rm -rf "$work"
     trap - EXIT
 }
 
-if [ ! -f "$cache/kernel/package" ] || [ "${GODWIT_GUEST_REFRESH:-0}" = 1 ]; then fetch_kernel; fi
+if [ ! -f "$cache/kernel/package" ] || [ "$(cat "$cache/kernel/wanted" 2>/dev/null)" != "$modules" ] || [ "${GODWIT_GUEST_REFRESH:-0}" = 1 ]; then fetch_kernel; fi
 
-hash=$(cat "$here"/*.c "$here"/*.h "$0" "$cache/kernel/package" "$busybox" | sha256sum | cut -c 1-16)
+hash=$(cat "$here"/*.c "$here"/*.h "$0" "$cache/kernel/package" "$cache/kernel/modules/order" "$busybox" | sha256sum | cut -c 1-16)
 if [ ! -f "$cache/$hash.img" ]; then
     work=$(mktemp -d "$cache/build.XXXXXX")
     trap 'rm -rf "$work"' EXIT

@@ -280,6 +280,20 @@ static void *prepare_and_write(void *unused)
     return unused;
 }
 
+/* A virtio disk is there at once; one behind a controller is found a little later. */
+static const char *first_disk(void)
+{
+    for (int i = 0; i < 300; i++) {
+        if (access("/dev/vda", F_OK) == 0)
+            return "/dev/vda";
+        if (access("/dev/sda", F_OK) == 0)
+            return "/dev/sda";
+        usleep(10000);
+    }
+
+    return "/dev/vda";
+}
+
 int main(void)
 {
     mount_all();
@@ -300,7 +314,7 @@ int main(void)
     }
 
     say("G %llu", (unsigned long long)generation);
-    int disk = open_disk("/dev/vda", setting("area", 64 << 20), setting("far", 64), setting("stride", 2 << 20), generation);
+    int disk = open_disk(first_disk(), setting("area", 64 << 20), setting("far", 64), setting("stride", 2 << 20), generation);
     say("READY");
     start_thread(heartbeat, NULL);
     start_thread(dirty_memory, (void *)(uintptr_t)setting("mem", 64));

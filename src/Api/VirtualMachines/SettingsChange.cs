@@ -16,6 +16,7 @@ namespace Godwit.Api.VirtualMachines;
 /// <param name="AutomaticCriticalErrorActionTimeout">See <see cref="VirtualMachineSettings.AutomaticCriticalErrorActionTimeout"/>.</param>
 /// <param name="Notes">See <see cref="VirtualMachineSettings.Notes"/>.</param>
 /// <param name="CheckpointType">See <see cref="VirtualMachineSettings.CheckpointType"/>.</param>
+/// <param name="BootOrder">Names of drives; an empty list takes the order away.</param>
 public sealed record SettingsChange(
     long? Memory = null,
     int? Cpus = null,
@@ -31,12 +32,13 @@ public sealed record SettingsChange(
     CriticalErrorAction? AutomaticCriticalErrorAction = null,
     int? AutomaticCriticalErrorActionTimeout = null,
     string? Notes = null,
-    CheckpointType? CheckpointType = null)
+    CheckpointType? CheckpointType = null,
+    IReadOnlyList<string>? BootOrder = null)
 {
     /// <summary>Whether anything is asked for that a VM takes up only when it starts.</summary>
     public bool NeedsOff =>
         (Memory ?? Cpus) is not null || CompatibilityForMigration is not null || (Kernel ?? Initrd ?? Append ?? Serial) is not null
-        || Networks is not null;
+        || Networks is not null || BootOrder is not null;
 
     /// <summary>The settings after the change.</summary>
     /// <param name="settings">The settings before.</param>
@@ -57,6 +59,7 @@ public sealed record SettingsChange(
         AutomaticCriticalErrorActionTimeout = AutomaticCriticalErrorActionTimeout ?? settings.AutomaticCriticalErrorActionTimeout,
         Notes = Text(Notes, settings.Notes),
         CheckpointType = CheckpointType ?? settings.CheckpointType,
+        BootOrder = BootOrder is null ? settings.BootOrder : BootOrder.Count == 0 ? null : BootOrder,
     };
 
     private static string? Text(string? change, string? before) => change is null ? before : change.Length == 0 ? null : change;

@@ -16,6 +16,8 @@ namespace Godwit.Api.VirtualMachines;
 /// <param name="WorkerProcessId">The disk worker's process id while it runs.</param>
 /// <param name="JobId">The job that works on it now.</param>
 /// <param name="SavedState">What it was doing when it was saved; null unless it is.</param>
+/// <param name="Generation">1: firmware is a BIOS; 2: firmware is UEFI.</param>
+/// <param name="DvdDrives">Its DVD drives; none when null.</param>
 public sealed record VirtualMachine(
     Guid Id,
     string Name,
@@ -29,4 +31,6 @@ public sealed record VirtualMachine(
     int? QemuProcessId,
     int? WorkerProcessId,
     Guid? JobId,
-    SavedState? SavedState = null);
+    SavedState? SavedState = null,
+    int Generation = 1,
+    IReadOnlyList<DvdDrive>? DvdDrives = null);

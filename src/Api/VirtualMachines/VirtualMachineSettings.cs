@@ -17,6 +17,7 @@ namespace Godwit.Api.VirtualMachines;
 /// <param name="AutomaticCriticalErrorActionTimeout">How many minutes a VM waits for its disk before it is turned off. May always be changed.</param>
 /// <param name="Notes">Whatever people want to remember. May always be changed.</param>
 /// <param name="CheckpointType">What a checkpoint keeps when nobody says. May always be changed.</param>
+/// <param name="BootOrder">Names of the drives to boot from, first to last; the others come after them, disks before DVD drives.</param>
 /// <remarks>Names and numbers of choices are those of Hyper-V's cmdlets. What may not always be changed needs a VM that is off. Defaults are
 /// those of the parameters: generated serialization knows no others.</remarks>
 public sealed record VirtualMachineSettings(
@@ -34,4 +35,5 @@ public sealed record VirtualMachineSettings(
     CriticalErrorAction AutomaticCriticalErrorAction = CriticalErrorAction.Pause,
     int AutomaticCriticalErrorActionTimeout = 30,
     string? Notes = null,
-    CheckpointType CheckpointType = CheckpointType.Production);
+    CheckpointType CheckpointType = CheckpointType.Production,
+    IReadOnlyList<string>? BootOrder = null);

@@ -8,8 +8,12 @@ namespace Godwit.Api.VirtualMachines;
 /// <param name="Disks">Disks in the order the guest sees them.</param>
 /// <param name="Path">Folder in which a folder of the VM's name is made for its configuration and saved state; the host's own place when
 /// null.</param>
+/// <param name="Generation">1: firmware is a BIOS; 2: firmware is UEFI. Never changes.</param>
+/// <param name="DvdDrives">Its DVD drives; none when null.</param>
 public sealed record VirtualMachineSpec(
     string Name,
     VirtualMachineSettings Settings,
     IReadOnlyList<DiskSpec> Disks,
-    string? Path = null);
+    string? Path = null,
+    int Generation = 1,
+    IReadOnlyList<DvdDriveSpec>? DvdDrives = null);

@@ -1,11 +1,12 @@
-using System.Text;
 using Godwit.Api.Disks;
 
 namespace Godwit.Cli.Text;
 
-/// <summary>The value of <c>--disk</c>: PATH[,size=SIZE][,format=FORMAT][,cache=MODE]. A comma in the path is written twice.</summary>
+/// <summary>The value of <c>--disk</c>: PATH[,size=SIZE][,format=FORMAT][,cache=MODE][,controller=WORD[,number=N][,location=N]].</summary>
 internal static class DiskSpecText
 {
+    private static readonly string[] Keys = ["size", "format", "cache"];
+
     /// <summary>Reads one disk.</summary>
     /// <param name="text">As typed.</param>
     /// <param name="absolute">Makes a path absolute.</param>
@@ -14,73 +15,47 @@ internal static class DiskSpecText
     public static bool TryParse(string text, Func<string, string> absolute, out DiskSpec? spec, out string? error)
     {
         spec = null;
-        var parts = Split(text);
-        error = parts[0].Length == 0 ? "it begins with the path of the image file" : null;
+        var parts = SpecText.Read(text, Keys, out error);
+        if (parts is { Path.Length: 0 })
+            error = "it begins with the path of the image file";
+        if (parts is null || error is not null)
+            return false;
         long? size = null;
         DiskFormat? format = null;
         DiskCache? cache = null;
-        foreach (var part in parts.Skip(1))
-            error ??= ReadSetting(part, ref size, ref format, ref cache);
+        error = ReadSize(parts["size"], ref size) ?? ReadFormat(parts["format"], ref format) ?? ReadCache(parts["cache"], ref cache);
         if (error is null)
-            spec = new DiskSpec(absolute(parts[0]), size, format, cache);
+            spec = new DiskSpec(absolute(parts.Path), size, format, cache, parts.Controller, parts.Number, parts.Location);
         return error is null;
     }
 
-    private static string? ReadSetting(string part, ref long? size, ref DiskFormat? format, ref DiskCache? cache)
+    private static string? ReadSize(string? word, ref long? size)
     {
-        var equals = part.IndexOf('=', StringComparison.Ordinal);
-        var (key, value) = equals < 0 ? (part, "") : (part[..equals], part[(equals + 1)..]);
-        switch (key)
-        {
-            case "size":
-                if (size is not null)
-                    return "size is given twice";
-                if (!ByteSize.TryParse(value, out var bytes) || bytes == 0)
-                    return $"\"{value}\" is not a size: {ByteSize.Accepted}";
-                size = bytes;
-                return null;
-            case "format":
-                if (format is not null)
-                    return "format is given twice";
-                if (!DiskFormats.TryParse(value, out var read))
-                    return $"\"{value}\" is not a format: use {string.Join(", ", DiskFormats.Words)}";
-                format = read;
-                return null;
-            case "cache":
-                if (cache is not null)
-                    return "cache is given twice";
-                if (!DiskCaches.TryParse(value, out var mode))
-                    return $"\"{value}\" is not a cache mode: use {string.Join(", ", DiskCaches.Words)}";
-                cache = mode;
-                return null;
-            default:
-                return $"\"{part}\" is none of size=…, format=… and cache=… (a comma in the path is written twice)";
-        }
+        if (word is null)
+            return null;
+        if (!ByteSize.TryParse(word, out var bytes) || bytes == 0)
+            return $"\"{word}\" is not a size: {ByteSize.Accepted}";
+        size = bytes;
+        return null;
     }
 
-    private static List<string> Split(string text)
+    private static string? ReadFormat(string? word, ref DiskFormat? format)
     {
-        var parts = new List<string>();
-        var part = new StringBuilder();
-        for (var i = 0; i < text.Length; i++)
-        {
-            if (text[i] != ',')
-            {
-                part.Append(text[i]);
-            }
-            else if (i + 1 < text.Length && text[i + 1] == ',')
-            {
-                part.Append(',');
-                i++;
-            }
-            else
-            {
-                parts.Add(part.ToString());
-                part.Clear();
-            }
-        }
+        if (word is null)
+            return null;
+        if (!DiskFormats.TryParse(word, out var read))
+            return $"\"{word}\" is not a format: use {string.Join(", ", DiskFormats.Words)}";
+        format = read;
+        return null;
+    }
 
-        parts.Add(part.ToString());
-        return parts;
+    private static string? ReadCache(string? word, ref DiskCache? cache)
+    {
+        if (word is null)
+            return null;
+        if (!DiskCaches.TryParse(word, out var mode))
+            return $"\"{word}\" is not a cache mode: use {string.Join(", ", DiskCaches.Words)}";
+        cache = mode;
+        return null;
     }
 }

@@ -14,6 +14,7 @@ internal static class VmCommands
             VmList.Create(shell, global),
             VmShow.Create(shell, global),
             VmSet.Create(shell, global),
+            VmDvd.Create(shell, global),
             VmTop.Create(shell, global),
             VmLimit.Create(shell, global),
             VmTrack.Create(shell, global),

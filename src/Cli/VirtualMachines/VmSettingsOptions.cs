@@ -33,12 +33,16 @@ internal sealed class VmSettingsOptions
     private readonly Option<CheckpointType?> _checkpoint = Choice<CheckpointType>("--checkpoint-type", "What a checkpoint keeps when nobody says");
     private readonly Option<string?> _notes = Text("--notes", "Whatever you want to remember", "TEXT");
 
+    private readonly Option<string?> _bootOrder = Text(
+        "--boot-order", "Drives to boot from first, as disk0,dvd0; the others follow, disks before DVD drives. '' for no order", "NAMES");
+
     /// <summary>Adds the options to a command.</summary>
     public void AddTo(Verb verb)
     {
         Option[] all =
         [
-            _memory, _cpus, _compatible, _kernel, _initrd, _append, _serial, _networks, _noNetwork, _start, _startDelay, _stop, _critical, _criticalTimeout, _notes, _checkpoint,
+            _memory, _cpus, _compatible, _kernel, _initrd, _append, _serial, _networks, _noNetwork, _start, _startDelay, _stop, _critical, _criticalTimeout, _notes,
+            _checkpoint, _bootOrder,
         ];
         foreach (var option in all)
             verb.Add(option);
@@ -56,7 +60,9 @@ internal sealed class VmSettingsOptions
     private SettingsChange Read(Session session, IReadOnlyList<NetworkAdapter>? networks) => new(
         session.Get(_memory), session.Get(_cpus), session.Get(_compatible), File(session, _kernel), File(session, _initrd),
         session.Get(_append), File(session, _serial), networks, session.Get(_start), session.Get(_startDelay), session.Get(_stop),
-        session.Get(_critical), session.Get(_criticalTimeout), session.Get(_notes), session.Get(_checkpoint));
+        session.Get(_critical), session.Get(_criticalTimeout), session.Get(_notes), session.Get(_checkpoint), Names(session.Get(_bootOrder)));
+
+    private static string[]? Names(string? list) => list?.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
 
     // An empty text takes the file away; made absolute it would be the working folder.
     private static string? File(Session session, Option<string?> option) => session.Get(option) is "" ? "" : session.GetPath(option);

@@ -21,6 +21,7 @@ internal static class VmSettingsText
         fields.Add("Serial", settings.Serial);
         foreach (var adapter in settings.Networks ?? [])
             fields.Add("Network", $"{adapter.Switch}, {adapter.MacAddress}");
+        fields.Add("Boot order", settings.BootOrder is { } order ? string.Join(", ", order) : null);
         fields.Add("At host start", Start(settings));
         fields.Add("At host shutdown", settings.AutomaticStopAction == Usual.AutomaticStopAction ? null : Kebab.Of(settings.AutomaticStopAction));
         fields.Add("When a disk fails", Critical(settings));

@@ -43,6 +43,7 @@ internal static class VmShow
         fields.Add("Id", vm.Id.ToString());
         fields.Add("State", vm.StateReason is null ? vm.State.ToString() : $"{vm.State} ({vm.StateReason})");
         fields.Add("Saved", vm.SavedState is { } saved ? $"{Clock.Format(saved.Saved)} in {saved.File}" : null);
+        fields.Add("Generation", vm.Generation == 1 ? "1 (BIOS)" : "2 (UEFI)");
         VmSettingsText.Add(fields, vm.Settings);
         fields.Add("Folder", vm.Path);
         fields.Add("Accelerator", vm.AcceleratorReason is null ? vm.Accelerator : $"{vm.Accelerator} ({vm.AcceleratorReason})");
@@ -51,14 +52,7 @@ internal static class VmShow
             "Worker", vm.WorkerProcessId is int worker ? string.Create(CultureInfo.InvariantCulture, $"process {worker}") : null);
         fields.Add("Job", vm.JobId?.ToString());
         fields.Write(session.Shell.Out);
-        if (vm.Disks.Count == 0)
-            return;
-
-        session.Shell.Out.WriteLine();
-        var table = new Table(session.Paint, "DISK", ">SIZE", "FORMAT", "CACHE", "PATH");
-        foreach (var disk in vm.Disks)
-            table.Add(disk.Name, ByteSize.Format(disk.Size), DiskFormats.Word(disk.Format), DiskCaches.Word(disk.Cache), disk.Path);
-        table.Write(session.Shell.Out);
+        DriveTables.Write(session, vm);
         WriteGaps(session, vm);
     }
 }

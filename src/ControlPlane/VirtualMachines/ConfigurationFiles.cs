@@ -18,6 +18,9 @@ internal sealed class ConfigurationFiles(IFolders folders)
     /// <summary>Where the record of a VM is kept.</summary>
     public static string Of(string path, Guid id) => Path.Combine(path, Folder, id.ToString("D") + Extension);
 
+    /// <summary>Where the variables of a VM's UEFI firmware are kept.</summary>
+    public static string FirmwareVariablesOf(string path, Guid id) => Path.Combine(path, Folder, id.ToString("D") + ".vars.fd");
+
     /// <summary>Writes the record; durable when this returns.</summary>
     public void Write(VirtualMachineRecord vm)
     {

@@ -52,6 +52,14 @@ public interface IVirtualMachineRuntime
     /// <summary>Ends QEMU and returns when it is gone.</summary>
     Task TurnOffAsync(VirtualMachineRecord vm, CancellationToken cancellationToken);
 
+    /// <summary>Variables for the UEFI firmware of a new VM.</summary>
+    /// <exception cref="GodwitException"><see cref="ErrorCode.Unsupported"/>: the firmware is not installed.</exception>
+    ReadOnlyMemory<byte> NewFirmwareVariables();
+
+    /// <summary>Makes what is in the DVD drives of a running VM what the record says.</summary>
+    /// <exception cref="GodwitException">As for <see cref="PauseAsync"/>; or an image cannot be opened, and its drive is as it was.</exception>
+    Task SetDvdMediaAsync(VirtualMachineRecord vm, CancellationToken cancellationToken);
+
     /// <summary>Removes what is kept for the VM besides its disks.</summary>
     Task ForgetAsync(Guid vm, CancellationToken cancellationToken);
 }

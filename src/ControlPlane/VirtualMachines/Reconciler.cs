@@ -1,4 +1,5 @@
 using Godwit.Api;
+using Godwit.Api.VirtualMachines;
 using Godwit.Api.Workers;
 using Godwit.ControlPlane.Jobs;
 using Godwit.ControlPlane.VirtualMachines.Saving;
@@ -18,6 +19,7 @@ namespace Godwit.ControlPlane.VirtualMachines;
 public sealed class Reconciler(
     VirtualMachineParts parts, JobRunner jobs, SavedStates saved, TimeProvider time, Action<VirtualMachineRecord, string> tell)
 {
+    private readonly HashSet<Guid> _looked = [];
     private readonly CriticalErrors _critical = new(parts, time);
 
     // Each as it was when there was nothing to do about it.
@@ -131,6 +133,11 @@ public sealed class Reconciler(
         }
         else if (!_followed.TryGetValue(vm.Id, out var then) || !ReferenceEquals(then, vm))
         {
+            if (status.State is VirtualMachineState.Running or VirtualMachineState.Paused && _looked.Add(vm.Id) && vm.DvdDrives is not null)
+            {
+                // An earlier godwitd may have died between the record and the drive.
+                await parts.Runtime.SetDvdMediaAsync(vm, cancellationToken).ConfigureAwait(false);
+            }
             await FollowPathsAsync(vm, cancellationToken).ConfigureAwait(false);
             _followed[vm.Id] = vm;
         }

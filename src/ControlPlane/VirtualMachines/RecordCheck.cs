@@ -1,6 +1,7 @@
 using Godwit.Api;
 using Godwit.ControlPlane.Disks;
 using Godwit.ControlPlane.VirtualMachines.Checkpoints;
+using Godwit.ControlPlane.VirtualMachines.Drives;
 
 namespace Godwit.ControlPlane.VirtualMachines;
 
@@ -14,14 +15,21 @@ internal sealed class RecordCheck(IFolders folders)
     public void Check(VirtualMachineRecord vm)
     {
         SpecCheck.CheckName(vm.Name);
-        SpecCheck.Check(vm.Settings, vm.Disks.Count);
-        if (vm.Disks.DistinctBy(disk => disk.Name).Count() != vm.Disks.Count || vm.Disks.Any(disk => !IsDiskName(disk.Name)))
+        if (vm.Generation is not (1 or 2) || vm.DvdDrives?.Any(drive => drive is null) == true)
         {
-            throw new GodwitException(ErrorCode.InvalidRequest, $"VM '{vm.Name}' has two disks of one name, or a name that is none.");
+            throw new GodwitException(ErrorCode.InvalidRequest, $"VM '{vm.Name}' has generation {vm.Generation}, or a DVD drive that is none.");
         }
-        foreach (var disk in vm.Disks)
+        SpecCheck.Check(vm.Settings, vm);
+        var drives = vm.Drives.ToList();
+        if (drives.Distinct().Count() != drives.Count || drives.Exists(name => !IsDriveName(name)))
         {
-            RequireOwnPath(disk.Path);
+            throw new GodwitException(ErrorCode.InvalidRequest, $"VM '{vm.Name}' has two drives of one name, or a name that is none.");
+        }
+        DrivePlaces.Of(vm);
+        string?[] paths = [.. vm.Disks.Select(disk => disk.Path ?? ""), .. (vm.DvdDrives ?? []).Select(drive => drive.Path), vm.FirmwareVariables];
+        foreach (var path in paths.OfType<string>())
+        {
+            RequireOwnPath(path);
         }
         new BootFiles(folders).Resolve(vm.Settings);
         CheckCheckpoints(vm);
@@ -43,11 +51,13 @@ internal sealed class RecordCheck(IFolders folders)
         {
             CheckpointPlanner.CheckName(one.Name);
             Require(vm, one.Disks is not null && one.Settings is not null && Enum.IsDefined(one.Type), $"checkpoint '{one.Name}' is not whole");
-            SpecCheck.Check(one.Settings!, one.Disks!.Count);
-            Require(vm, one.Disks.All(disk => IsDiskName(disk.Name)), $"a disk of checkpoint '{one.Name}' has no name");
-            foreach (var disk in one.Disks)
+            var then = vm with { Disks = one.Disks!, DvdDrives = one.DvdDrives };
+            Require(vm, one.DvdDrives?.Any(drive => drive is null) != true && then.Drives.All(IsDriveName), $"a drive of checkpoint '{one.Name}' has no name");
+            SpecCheck.Check(one.Settings!, then);
+            DrivePlaces.Of(then);
+            foreach (var path in one.Disks!.Select(disk => disk.Path ?? "").Concat((one.DvdDrives ?? []).Select(drive => drive.Path).OfType<string>()))
             {
-                RequireOwnPath(disk.Path);
+                RequireOwnPath(path);
             }
             // Both are followed without end if they lead in a circle; and the file of a removed checkpoint is deleted.
             Require(vm, HasRoot(all, one), $"the parents of checkpoint '{one.Name}' lead nowhere");
@@ -81,18 +91,18 @@ internal sealed class RecordCheck(IFolders folders)
         }
     }
 
-    private static bool IsDiskName(string? name) =>
+    private static bool IsDriveName(string? name) =>
         name is { Length: >= 1 and <= 24 } && char.IsAsciiLetter(name[0]) && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.');
 
     private static bool IsOwnState(VirtualMachineRecord vm, string? file) =>
         file is not null && file.EndsWith(StateExtension, StringComparison.Ordinal)
         && Path.GetFullPath(file) == file && Path.GetDirectoryName(file) == Path.GetDirectoryName(vm.ConfigurationFile);
 
-    private void RequireOwnPath(string? path)
+    private void RequireOwnPath(string path)
     {
-        if (path is null || folders.Resolve(path) is var resolved && resolved != path)
+        if (path.Length == 0 || folders.Resolve(path) != path)
         {
-            throw new GodwitException(ErrorCode.InvalidRequest, $"'{path}' is not a disk's path without links and dots.");
+            throw new GodwitException(ErrorCode.InvalidRequest, $"'{path}' is not the path of a disk, a disc or firmware variables without links and dots.");
         }
     }
 }

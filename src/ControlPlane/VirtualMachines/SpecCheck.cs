@@ -2,6 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using Godwit.Api;
 using Godwit.Api.Disks;
 using Godwit.Api.VirtualMachines;
+using Godwit.ControlPlane.VirtualMachines.Drives;
 
 namespace Godwit.ControlPlane.VirtualMachines;
 
@@ -11,7 +12,7 @@ internal static class SpecCheck
     private const long Mebibyte = 1L << 20;
     private const long MaximumDiskSize = 64L << 40;
     private const int MaximumCpus = 255;
-    private const int MaximumDisks = 24;
+    private const long LeastForUefi = 128 * Mebibyte;
     private const long MaximumMemory = 12L << 40;
     private const int MaximumDelay = 100_000;
 
@@ -21,23 +22,48 @@ internal static class SpecCheck
         CheckName(spec.Name);
         Require(spec.Settings is not null, "The settings are missing (they may be empty: {}).");
         Require(spec.Disks is not null, "The list of disks is missing (it may be empty with a kernel).");
-        Check(spec.Settings, spec.Disks.Count);
+        Require(spec.Generation is 1 or 2, $"There is no generation {spec.Generation}: 1 has a BIOS, 2 has UEFI.");
+        Check(spec.Settings, spec.Generation, spec.Disks.Count + (spec.DvdDrives?.Count ?? 0));
         foreach (var disk in spec.Disks)
         {
             CheckDisk(disk);
         }
+        foreach (var drive in spec.DvdDrives ?? [])
+        {
+            Require(drive is not null, "A DVD drive is missing.");
+            CheckText(drive.Path, "The path of a disc", 4096);
+            Require(drive.Path is not { Length: 0 }, "The path of a disc is empty; leave it out for an empty drive.");
+        }
     }
 
-    /// <summary>Checks settings for a VM with so many disks.</summary>
+    /// <summary>Checks the settings of a VM that exists.</summary>
     /// <exception cref="GodwitException"><see cref="ErrorCode.InvalidRequest"/>.</exception>
-    public static void Check(VirtualMachineSettings settings, int disks)
+    public static void Check(VirtualMachineSettings settings, VirtualMachineRecord vm)
+    {
+        Check(settings, vm.Generation, vm.Drives.Count());
+        CheckBootOrder(settings.BootOrder, vm.Drives);
+    }
+
+    /// <summary>Checks an order of drives to boot from.</summary>
+    /// <exception cref="GodwitException"><see cref="ErrorCode.InvalidRequest"/>.</exception>
+    public static void CheckBootOrder(IReadOnlyList<string>? order, IEnumerable<string> drives)
+    {
+        Require(order is null || order.Distinct().Count() == order.Count, "A drive is in the boot order twice.");
+        var missing = (order ?? []).Except(drives).FirstOrDefault();
+        Require(missing is null, $"There is no drive '{missing}' to boot from; there are: {string.Join(", ", drives)}.");
+    }
+
+    /// <summary>Checks settings for a VM with so many drives.</summary>
+    /// <exception cref="GodwitException"><see cref="ErrorCode.InvalidRequest"/>.</exception>
+    private static void Check(VirtualMachineSettings settings, int generation, int drives)
     {
         Require(settings.Memory >= 16 * Mebibyte && settings.Memory % Mebibyte == 0,
             $"Memory is {settings.Memory} bytes; it must be at least 16 MiB and a multiple of 1 MiB.");
         Require(settings.Memory <= MaximumMemory, $"Memory is {settings.Memory} bytes; at most 12 TiB are possible.");
         Require(settings.Cpus is >= 1 and <= MaximumCpus, $"There are {settings.Cpus} processors; there must be 1 to {MaximumCpus}.");
-        Require(disks <= MaximumDisks, $"There are {disks} disks; at most {MaximumDisks} are possible.");
-        Require(settings.Kernel is not null || disks > 0, "The VM has neither a kernel nor a disk to boot from.");
+        Require(generation == 1 || settings.Memory >= LeastForUefi, "A VM of generation 2 needs 128 MiB: its firmware does not start with less.");
+        Require(drives <= DrivePlaces.MaximumDrives, $"There are {drives} drives; at most {DrivePlaces.MaximumDrives} are possible.");
+        Require(settings.Kernel is not null || drives > 0, "The VM has neither a kernel nor a drive to boot from.");
         Require(settings.Kernel is not null || (settings.Initrd is null && settings.Append is null),
             "An initial RAM disk or a kernel command line needs a kernel.");
         CheckText(settings.Append, "The kernel command line", 4096);

@@ -27,7 +27,7 @@ public sealed class VirtualMachineChanges(VirtualMachineParts parts, JobRunner j
             await RequireOffAsync(vm, cancellationToken).ConfigureAwait(false);
         }
         var settings = change.Apply(vm.Settings);
-        SpecCheck.Check(settings, vm.Disks.Count);
+        SpecCheck.Check(settings, vm);
         settings = change.NeedsOff ? new NetworkCheck(parts.Vms).Resolve(_files.Resolve(settings), id) : settings;
         parts.Vms.Change(id, now => now with { Settings = settings });
     }

@@ -177,15 +177,19 @@ public sealed class VirtualMachineOperations(VirtualMachineParts parts, JobRunne
         var job = jobs.ActiveJob(vm.Id);
         var state = _transitions.TryGetValue(vm.Id, out var transition) ? transition : StateOf(vm, status);
         var worker = status.IsOff && job is null ? null : await WorkerAsync(vm.Id, cancellationToken).ConfigureAwait(false);
+        var turn = 0;
         var disks = vm.Disks.Select(disk => disk with
         {
+            ControllerType = disk.ControllerType ?? ControllerType.Virtio,
+            ControllerNumber = disk.ControllerNumber ?? 0,
+            ControllerLocation = disk.ControllerLocation ?? turn++,
             Cache = disk.Cache ?? DiskCache.Writeback,
             Gaps = worker?.Disks.FirstOrDefault(served => served.Name == disk.Name)?.Gaps,
         });
         return new VirtualMachine(
             vm.Id, vm.Name, state, status.Reason, vm.Settings, [.. disks], vm.Path,
             status.Accelerator, status.AcceleratorReason, status.ProcessId, worker?.ProcessId, job,
-            vm.IsSaved ? new SavedState(vm.Saved!.File, vm.Saved.Saved) : null);
+            vm.IsSaved ? new SavedState(vm.Saved!.File, vm.Saved.Saved) : null, vm.Generation, vm.DvdDrives);
     }
 
     private VirtualMachineState StateOf(VirtualMachineRecord vm, RuntimeStatus status)

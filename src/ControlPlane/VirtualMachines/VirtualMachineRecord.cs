@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Godwit.Api.Disks;
 using Godwit.Api.VirtualMachines;
 using Godwit.ControlPlane.VirtualMachines.Checkpoints;
@@ -10,8 +11,18 @@ namespace Godwit.ControlPlane.VirtualMachines;
 /// <param name="Settings">What a user has set.</param>
 /// <param name="Disks">Disks in the order the guest sees them.</param>
 /// <param name="Path">Folder of its configuration and saved state.</param>
+/// <param name="Generation">1: firmware is a BIOS; 2: firmware is UEFI. Never changes.</param>
+/// <param name="DvdDrives">Its DVD drives; null for none.</param>
+/// <param name="ScsiControllers">How many SCSI controllers it has; none in a VM of a godwitd that knew of none.</param>
 public sealed record VirtualMachineRecord(
-    Guid Id, string Name, VirtualMachineSettings Settings, IReadOnlyList<Disk> Disks, string Path)
+    Guid Id,
+    string Name,
+    VirtualMachineSettings Settings,
+    IReadOnlyList<Disk> Disks,
+    string Path,
+    int Generation = 1,
+    IReadOnlyList<DvdDrive>? DvdDrives = null,
+    int ScsiControllers = 0)
 {
     /// <summary>Grows by one with every change: of the file and the index the one with the higher revision is right.</summary>
     public long Revision { get; init; }
@@ -49,6 +60,13 @@ public sealed record VirtualMachineRecord(
 
     /// <summary>The file this record is kept in, beside the VM.</summary>
     internal string ConfigurationFile => ConfigurationFiles.Of(Path, Id);
+
+    /// <summary>The file its UEFI firmware keeps variables in; null when its firmware is a BIOS.</summary>
+    [JsonIgnore]
+    public string? FirmwareVariables => Generation == 2 ? ConfigurationFiles.FirmwareVariablesOf(Path, Id) : null;
+
+    /// <summary>Names of its disks and DVD drives.</summary>
+    internal IEnumerable<string> Drives => Disks.Select(disk => disk.Name).Concat((DvdDrives ?? []).Select(drive => drive.Name));
 }
 
 /// <summary>A saved state as stored.</summary>

@@ -31,6 +31,7 @@ internal static class EndpointRoles
         ["POST /v1/vms/{name}/resume"] = Operator,
         ["POST /v1/vms/{name}/reset"] = Operator,
         ["POST /v1/vms/{name}/save"] = Operator,
+        ["PUT /v1/vms/{name}/dvd-drives/{drive}"] = Operator,
         ["DELETE /v1/vms/{name}/saved-state"] = Operator,
         ["POST /v1/vms/{name}/restart-worker"] = Operator,
         ["POST /v1/vms/{name}/storage-moves"] = Operator,

@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using Godwit.Api;
-using Godwit.Api.Disks;
 using Godwit.Api.VirtualMachines;
 using Godwit.ControlPlane.VirtualMachines;
 using Godwit.Qemu;
@@ -11,7 +10,7 @@ using Godwit.Qemu.Processes;
 namespace Godwit.Host.VirtualMachines;
 
 /// <summary>VMs as QEMU processes of this computer. They outlive godwitd and are adopted by the next one.</summary>
-internal sealed partial class QemuRuntime(HostFolders folders, QemuAccelerators accelerators, string binary, TimeProvider time)
+internal sealed partial class QemuRuntime(HostFolders folders, QemuAccelerators accelerators, string binary, string firmware, TimeProvider time)
     : IVirtualMachineRuntime, IAsyncDisposable
 {
     private readonly QemuLauncher _launcher = new(time);
@@ -175,7 +174,10 @@ internal sealed partial class QemuRuntime(HostFolders folders, QemuAccelerators 
         Append = vm.Settings.Append,
         SerialLog = vm.Settings.Serial,
         Networks = [.. (vm.Settings.Networks ?? []).Select((adapter, i) => new QemuNetwork($"net{i}", adapter.MacAddress!))],
-        Disks = [.. vm.Disks.Select(disk => new QemuDisk(
-            disk.Name, Path.Combine(folders.RunOf(vm.Id), "nbd.sock"), disk.Name) { Serial = disk.Name, WriteCache = disk.Cache != DiskCache.Writethrough })],
+        Firmware = FirmwareOf(vm),
+        ScsiControllers = vm.ScsiControllers,
+        Disks = DisksOf(vm),
+        Dvds = DvdsOf(vm),
+        BootOrder = vm.Settings.BootOrder ?? [],
     };
 }

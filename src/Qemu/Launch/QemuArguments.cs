@@ -1,7 +1,5 @@
-using System.Buffers;
 using System.Globalization;
 using System.Text;
-using System.Text.Json;
 using Godwit.Qemu.Accelerators;
 
 namespace Godwit.Qemu.Launch;
@@ -23,10 +21,14 @@ internal static class QemuArguments
         AddBoot(arguments, configuration);
         AddMonitors(arguments, configuration.Files);
         AddSerial(arguments, configuration);
-        for (var i = 0; i < configuration.Disks.Count; i++)
-            AddDisk(arguments, configuration.Disks[i], i, bootable: configuration.Kernel is null);
+        QemuDrives.AddControllers(arguments, configuration);
+        var turns = BootTurns(configuration);
+        foreach (var disk in configuration.Disks)
+            QemuDrives.AddDisk(arguments, disk, turns(disk.Name));
         foreach (var network in configuration.Networks)
             AddNetwork(arguments, network);
+        foreach (var dvd in configuration.Dvds)
+            QemuDrives.AddDvd(arguments, dvd, turns(dvd.Name));
         return arguments;
     }
 
@@ -38,7 +40,8 @@ internal static class QemuArguments
         var kvm = configuration.Accelerator == AcceleratorKind.Kvm;
         arguments.AddRange(["-name", $"guest={Escape(configuration.Name)},debug-threads=on"]);
         arguments.AddRange(Marks(configuration.Uuid, configuration.Files));
-        arguments.AddRange(["-machine", configuration.Machine, "-accel", kvm ? "kvm" : "tcg,thread=multi"]);
+        var flash = AddFirmware(arguments, configuration.Firmware);
+        arguments.AddRange(["-machine", configuration.Machine + flash, "-accel", kvm ? "kvm" : "tcg,thread=multi"]);
         arguments.AddRange(["-cpu", configuration.Cpu ?? CpuModels.For(configuration.Accelerator)]);
         arguments.AddRange(["-m", Number(configuration.Memory / MemoryUnit) + "M", "-smp", Number(configuration.Cpus)]);
         arguments.AddRange(["-nodefaults", "-no-user-config", "-display", "none", "-msg", "timestamp=on"]);
@@ -48,6 +51,26 @@ internal static class QemuArguments
             arguments.AddRange(["-incoming", "defer"]);
         if (configuration.StartPaused || configuration.Incoming)
             arguments.Add("-S");
+    }
+
+    // Two flash chips: what is in them is saved and loaded with the memory.
+    private static string AddFirmware(List<string> arguments, QemuFirmware? firmware)
+    {
+        if (firmware is null)
+            return "";
+        arguments.AddRange(["-blockdev", QemuJson.Text(json => QemuDrives.WriteFile(json, "firmware-code", firmware.Code, readOnly: true))]);
+        arguments.AddRange(["-blockdev", QemuJson.Text(json => QemuDrives.WriteFile(json, "firmware-variables", firmware.Variables, readOnly: false))]);
+        return ",pflash0=firmware-code,pflash1=firmware-variables";
+    }
+
+    // Drives that are named come first, the others after them in their order.
+    private static Func<string, int?> BootTurns(QemuConfiguration configuration)
+    {
+        if (configuration.Kernel is not null)
+            return _ => null;
+        var drives = configuration.Disks.Select(disk => disk.Name).Concat(configuration.Dvds.Select(dvd => dvd.Name));
+        var turns = configuration.BootOrder.Intersect(drives).Union(drives).Select((name, i) => (name, i)).ToDictionary(pair => pair.name, pair => pair.i + 1);
+        return name => turns[name];
     }
 
     private static void AddBoot(List<string> arguments, QemuConfiguration configuration)
@@ -81,48 +104,14 @@ internal static class QemuArguments
         arguments.AddRange(["-serial", "chardev:serial0"]);
     }
 
-    private static void AddDisk(List<string> arguments, QemuDisk disk, int index, bool bootable)
-    {
-        arguments.AddRange(["-blockdev", Json(json => WriteNode(json, disk)), "-device", Json(json => WriteDevice(json, disk, index, bootable))]);
-    }
-
-    private static void WriteNode(Utf8JsonWriter json, QemuDisk disk)
-    {
-        json.WriteString("driver", "nbd");
-        json.WriteString("node-name", disk.Name);
-        json.WriteStartObject("server");
-        json.WriteString("type", "unix");
-        json.WriteString("path", disk.Socket);
-        json.WriteEndObject();
-        json.WriteString("export", disk.Export);
-        json.WriteNumber("reconnect-delay", disk.ReconnectSeconds);
-        json.WriteNumber("open-timeout", disk.OpenSeconds);
-        json.WriteString("discard", "unmap");
-    }
-
-    private static void WriteDevice(Utf8JsonWriter json, QemuDisk disk, int index, bool bootable)
-    {
-        json.WriteString("driver", "virtio-blk-pci");
-        json.WriteString("id", "device-" + disk.Name);
-        json.WriteString("drive", disk.Name);
-        if (disk.Serial is not null)
-            json.WriteString("serial", disk.Serial);
-        if (!disk.WriteCache)
-            json.WriteString("write-cache", "off");
-        if (bootable)
-            json.WriteNumber("bootindex", index + 1);
-        json.WriteString("werror", "stop");
-        json.WriteString("rerror", "stop");
-    }
-
     private static void AddNetwork(List<string> arguments, QemuNetwork network)
     {
-        arguments.AddRange(["-netdev", Json(json =>
+        arguments.AddRange(["-netdev", QemuJson.Text(json =>
         {
             json.WriteString("type", "user");
             json.WriteString("id", network.Name);
         })]);
-        arguments.AddRange(["-device", Json(json =>
+        arguments.AddRange(["-device", QemuJson.Text(json =>
         {
             json.WriteString("driver", "virtio-net-pci");
             json.WriteString("id", "device-" + network.Name);
@@ -131,19 +120,6 @@ internal static class QemuArguments
             // Nothing is booted from it: the program for that would only cost time.
             json.WriteString("romfile", "");
         })]);
-    }
-
-    private static string Json(Action<Utf8JsonWriter> write)
-    {
-        var buffer = new ArrayBufferWriter<byte>();
-        using (var json = new Utf8JsonWriter(buffer))
-        {
-            json.WriteStartObject();
-            write(json);
-            json.WriteEndObject();
-        }
-
-        return Encoding.UTF8.GetString(buffer.WrittenSpan);
     }
 
     // In QEMU's key=value lists a comma ends a value unless it is doubled.
@@ -160,7 +136,11 @@ internal static class QemuArguments
         Require(IsPlain(configuration.Machine), $"\"{configuration.Machine}\" cannot be a machine");
         Require(configuration.Cpu is null || configuration.Cpu.All(c => IsPlain(c) || c is ',' or '+' or '='), $"\"{configuration.Cpu}\" cannot be a processor");
         Require(Path.IsPathRooted(configuration.Binary), $"{configuration.Binary} is not an absolute path");
-        string?[] texts = [configuration.Name, configuration.Kernel, configuration.Initrd, configuration.Append, configuration.SerialLog];
+        string?[] texts =
+        [
+            configuration.Name, configuration.Kernel, configuration.Initrd, configuration.Append, configuration.SerialLog,
+            configuration.Firmware?.Code, configuration.Firmware?.Variables, .. configuration.Dvds.Select(dvd => dvd.Path),
+        ];
         foreach (var text in texts)
             Require(text is null || !text.Contains('\0', StringComparison.Ordinal), "a zero character cannot be given to a program");
         var files = configuration.Files;
@@ -169,9 +149,9 @@ internal static class QemuArguments
             Require(Encoding.UTF8.GetByteCount(socket) <= SocketPathBytes, $"{socket}: a socket's path must have at most {SocketPathBytes} bytes");
         foreach (var disk in configuration.Disks)
             CheckDisk(disk);
+        CheckPlaces(configuration);
         foreach (var network in configuration.Networks)
             Require(network.Name.Length is >= 1 and <= 24 && network.Name.All(char.IsAsciiLetterOrDigit), $"\"{network.Name}\" cannot be an adapter's name");
-        Require(configuration.Disks.Select(disk => disk.Name).Distinct().Count() == configuration.Disks.Count, "two disks have the same name");
     }
 
     // Nothing that could begin another value or another option.
@@ -179,12 +159,33 @@ internal static class QemuArguments
 
     private static bool IsPlain(char c) => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.';
 
+    private static void CheckPlaces(QemuConfiguration configuration)
+    {
+        List<(string Name, QemuPlace Place)> drives =
+            [.. configuration.Disks.Select(disk => (disk.Name, disk.Place)), .. configuration.Dvds.Select(dvd => (dvd.Name, dvd.Place))];
+        Require(drives.DistinctBy(drive => drive.Name).Count() == drives.Count, "two drives have the same name");
+        Require(configuration.ScsiControllers is >= 0 and <= QemuPlace.ScsiControllers, $"{configuration.ScsiControllers} SCSI controllers");
+        foreach (var (name, place) in drives)
+        {
+            CheckName(name);
+            Require(place.Exists && (place.Bus != QemuBus.Scsi || place.Controller < configuration.ScsiControllers), $"{name}: there is no place {place}");
+        }
+
+        var fixedPlaces = drives.Where(drive => drive.Place.Bus != QemuBus.Virtio).ToList();
+        Require(fixedPlaces.DistinctBy(drive => drive.Place).Count() == fixedPlaces.Count, "two drives have the same place");
+        Require(configuration.Dvds.All(dvd => dvd.Place.Bus != QemuBus.Virtio), "a DVD drive is on IDE or SCSI");
+    }
+
+    private static void CheckName(string name)
+    {
+        var named = name.Length is >= 1 and <= 24 && char.IsAsciiLetter(name[0]);
+        foreach (var c in name)
+            named &= char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.';
+        Require(named, $"\"{name}\" cannot be a drive's name: a letter, then letters, digits, '-', '_' or '.', at most 24");
+    }
+
     private static void CheckDisk(QemuDisk disk)
     {
-        var named = disk.Name.Length is >= 1 and <= 24 && char.IsAsciiLetter(disk.Name[0]);
-        foreach (var c in disk.Name)
-            named &= char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.';
-        Require(named, $"\"{disk.Name}\" cannot be a disk's name: a letter, then letters, digits, '-', '_' or '.', at most 24");
         Require(disk.Serial is null || Encoding.UTF8.GetByteCount(disk.Serial) <= 20, $"{disk.Name}: the serial number is longer than 20 bytes");
         Require(disk.ReconnectSeconds >= 0 && disk.OpenSeconds >= 0, $"{disk.Name}: a negative time");
     }

@@ -16,7 +16,7 @@ public sealed record QemuConfiguration(string Name, Guid Uuid, long Memory, int 
     /// <summary>What runs the guest's code.</summary>
     public AcceleratorKind Accelerator { get; init; } = AcceleratorKind.Tcg;
 
-    /// <summary>Kernel file for direct boot, or null to boot from the first disk (SeaBIOS).</summary>
+    /// <summary>Kernel file for direct boot, or null to boot from a drive.</summary>
     public string? Kernel { get; init; }
 
     /// <summary>Initial RAM disk for direct boot.</summary>
@@ -27,6 +27,18 @@ public sealed record QemuConfiguration(string Name, Guid Uuid, long Memory, int 
 
     /// <summary>Disks in the order the guest sees them.</summary>
     public IReadOnlyList<QemuDisk> Disks { get; init; } = [];
+
+    /// <summary>DVD drives.</summary>
+    public IReadOnlyList<QemuDvd> Dvds { get; init; } = [];
+
+    /// <summary>How many SCSI controllers there are, used or not.</summary>
+    public int ScsiControllers { get; init; }
+
+    /// <summary>Names of the drives to boot from first; the others come after them, disks before DVD drives.</summary>
+    public IReadOnlyList<string> BootOrder { get; init; } = [];
+
+    /// <summary>UEFI firmware; null for the BIOS that QEMU brings (SeaBIOS).</summary>
+    public QemuFirmware? Firmware { get; init; }
 
     /// <summary>Network adapters in the order the guest sees them.</summary>
     public IReadOnlyList<QemuNetwork> Networks { get; init; } = [];

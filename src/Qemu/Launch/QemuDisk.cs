@@ -6,6 +6,9 @@ namespace Godwit.Qemu.Launch;
 /// <param name="Export">Name of the export.</param>
 public sealed record QemuDisk(string Name, string Socket, string Export)
 {
+    /// <summary>What it is attached to.</summary>
+    public QemuPlace Place { get; init; }
+
     /// <summary>Shown to the guest, at most 20 bytes; lets it tell disks apart (/dev/disk/by-id in Linux).</summary>
     public string? Serial { get; init; }
 

@@ -99,6 +99,15 @@ public sealed class TextTests
         Assert.Equal(new DiskSpec("/a", 1 << 20, null, cache), spec);
     }
 
+    [Fact]
+    public void A_disk_and_a_DVD_drive_have_a_place()
+    {
+        Assert.True(DiskSpecText.TryParse("/a,location=3,controller=scsi,number=1", typed => typed, out var spec, out _));
+        Assert.Equal(new DiskSpec("/a", null, null, null, ControllerType.Scsi, 1, 3), spec);
+        Assert.Equal(new DvdDriveSpec("/x/a,b.iso", ControllerType.Ide), DvdSpecText.Read("a,,b.iso,controller=ide", typed => "/x/" + typed, out _));
+        Assert.Equal(new DvdDriveSpec(), DvdSpecText.Read("", typed => "/x/" + typed, out _));
+    }
+
     [Theory]
     [InlineData("", "begins with the path")]
     [InlineData(",size=1G", "begins with the path")]
@@ -108,10 +117,13 @@ public sealed class TextTests
     [InlineData("a,size=1G,size=2G", "size is given twice")]
     [InlineData("a,format=qcow2", "use vhdx, vhdx-fixed, ")]
     [InlineData("a,format=raw,format=raw", "format is given twice")]
-    [InlineData("a,b.vhdx", "\"b.vhdx\" is none of size=…, format=… and cache=…")]
+    [InlineData("a,b.vhdx", "\"b.vhdx\" is none of size=…, format=…, cache=…, controller=…, number=… and location=…")]
     [InlineData("a,", "is none of")]
     [InlineData("a,cache=unsafe", "\"unsafe\" is not a cache mode: use none, writethrough, writeback")]
     [InlineData("a,cache=none,cache=none", "cache is given twice")]
+    [InlineData("a,controller=sata", "\"sata\" is not a controller: use ide, scsi, virtio")]
+    [InlineData("a,controller=scsi,number=-1", "\"-1\" is not a number")]
+    [InlineData("a,location=1", "location needs controller=…")]
     public void A_disk_that_is_not_understood_says_why(string text, string why)
     {
         Assert.False(DiskSpecText.TryParse(text, typed => typed, out var spec, out var error));

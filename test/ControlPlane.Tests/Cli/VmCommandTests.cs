@@ -45,7 +45,8 @@ public sealed class VmCommandTests
           "accelerator": "tcg",
           "acceleratorReason": "/dev/kvm cannot be opened",
           "qemuProcessId": 4711,
-          "workerProcessId": 4712
+          "workerProcessId": 4712,
+          "generation": 1
         }
 
         """;
@@ -106,6 +107,7 @@ public sealed class VmCommandTests
             Name:         web
             Id:           0a0b0c0d-1111-2222-3333-444455556666
             State:        Running
+            Generation:   1 (BIOS)
             Memory:       2 GiB
             CPUs:         2
             Serial:       /srv/vms/web.log
@@ -114,9 +116,9 @@ public sealed class VmCommandTests
             QEMU:         process 4711
             Worker:       process 4712
 
-            DISK      SIZE  FORMAT  CACHE      PATH
-            disk0   40 GiB  vhdx    writeback  /srv/vms/web.vhdx
-            disk1  512 MiB  raw     writeback  /srv/vms/data.img
+            DISK      SIZE  FORMAT  CACHE      CONTROLLER  PATH
+            disk0   40 GiB  vhdx    writeback  virtio      /srv/vms/web.vhdx
+            disk1  512 MiB  raw     writeback  virtio      /srv/vms/data.img
 
             """,
             (await run.RunAsync("vm", "show", "web")).Out);
@@ -129,17 +131,22 @@ public sealed class VmCommandTests
         {
             Disks =
             [
-                new Disk("disk0", "/mnt/a.img", DiskFormat.Raw, 1 << 30, DiskCache.None, ["/mnt/a.img: no locks\e[2J", "/mnt/a.img: no O_DIRECT"]),
+                new Disk("disk0", "/mnt/a.img", DiskFormat.Raw, 1 << 30, DiskCache.None, ["/mnt/a.img: no locks\e[2J", "/mnt/a.img: no O_DIRECT"], ControllerType.Scsi, 0, 3),
                 new Disk("disk1", "/mnt/b.img", DiskFormat.Raw, 1 << 30, DiskCache.Writethrough),
             ],
+            DvdDrives = [new DvdDrive("dvd0", ControllerType.Ide, 1, 0, "/srv/d\e[2J.iso"), new DvdDrive("dvd1", ControllerType.Scsi, 0, 4)],
         };
         await using var daemon = FakeDaemon.Answering(_ => (200, JsonSerializer.Serialize(vm, ApiJson.Default.VirtualMachine)));
         using var run = CliRun.Against(daemon);
         Assert.EndsWith(
             """
-            DISK    SIZE  FORMAT  CACHE         PATH
-            disk0  1 GiB  raw     none          /mnt/a.img
-            disk1  1 GiB  raw     writethrough  /mnt/b.img
+            DISK    SIZE  FORMAT  CACHE         CONTROLLER  PATH
+            disk0  1 GiB  raw     none          scsi 0:3    /mnt/a.img
+            disk1  1 GiB  raw     writethrough  virtio      /mnt/b.img
+
+            DVD   CONTROLLER  DISC
+            dvd0  ide 1:0     /srv/d?[2J.iso
+            dvd1  scsi 0:4
 
             DISK   MISSING PROTECTION
             disk0  /mnt/a.img: no locks?[2J
@@ -204,6 +211,24 @@ public sealed class VmCommandTests
         Assert.Equal(new CliResult(ExitCode.Ok, OneVm, ""), await run.RunAsync("vm", "create", "web", "--json"));
         var sent = JsonSerializer.Deserialize(Assert.Single(daemon.Requests).Body, ApiJson.Default.VirtualMachineSpec)!;
         Assert.Equal((512L << 20, 1, 0), (sent.Settings.Memory, sent.Settings.Cpus, sent.Disks.Count));
+    }
+
+    [Fact(Timeout = 30_000)]
+    public async Task Create_says_generation_drives_and_boot_order_and_a_disc_is_put_in()
+    {
+        await using var daemon = FakeDaemon.Answering(_ => (201, JsonSerializer.Serialize(Samples.Vm(), ApiJson.Default.VirtualMachine)));
+        using var run = CliRun.Against(daemon);
+        await run.RunAsync(
+            "vm", "create", "web", "--generation", "2", "--disk", "a.vhdx,controller=scsi,location=2", "--dvd", "i.iso", "--dvd", "", "--boot-order", "dvd0, disk0");
+        Assert.EndsWith("dvd0 of VM web has /home/me/i.iso\n", (await run.RunAsync("vm", "dvd", "web", "--insert", "i.iso")).Error, StringComparison.Ordinal);
+        Assert.EndsWith("dvd1 of VM web is empty\n", (await run.RunAsync("vm", "dvd", "web", "--drive", "dvd1", "--eject")).Error, StringComparison.Ordinal);
+        var requests = daemon.Requests.ToArray();
+        var sent = JsonSerializer.Deserialize(requests[0].Body, ApiJson.Default.VirtualMachineSpec)!;
+        Assert.Equal((2, ["dvd0", "disk0"]), (sent.Generation, sent.Settings.BootOrder!));
+        Assert.Equal([new DvdDriveSpec("/home/me/i.iso"), new DvdDriveSpec()], sent.DvdDrives);
+        Assert.Equal(new DiskSpec("/home/me/a.vhdx", null, null, null, ControllerType.Scsi, null, 2), Assert.Single(sent.Disks));
+        Assert.Equal(["PUT /v1/vms/web/dvd-drives/dvd0", "PUT /v1/vms/web/dvd-drives/dvd1"], requests[1..].Select(request => request.ToString()));
+        Assert.Equal(["""{"path":"/home/me/i.iso"}""", "{}"], requests[1..].Select(request => request.Body));
     }
 
     [Fact(Timeout = 30_000)]

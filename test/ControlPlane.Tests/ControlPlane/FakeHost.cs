@@ -8,6 +8,7 @@ using Godwit.ControlPlane.Store;
 using Godwit.ControlPlane.VirtualMachines;
 using Godwit.ControlPlane.VirtualMachines.Checkpoints;
 using Godwit.ControlPlane.VirtualMachines.Creating;
+using Godwit.ControlPlane.VirtualMachines.Drives;
 using Godwit.ControlPlane.VirtualMachines.Removing;
 using Godwit.ControlPlane.VirtualMachines.Saving;
 using Microsoft.Extensions.Time.Testing;
@@ -62,6 +63,8 @@ internal sealed class FakeHost : IAsyncDisposable
 
     public CheckpointOperations Checkpoints { get; private set; } = null!;
 
+    public DvdDrives Drives { get; private set; } = null!;
+
     public SavedStates Saved { get; private set; } = null!;
 
     public AutomaticStart Starts { get; private set; } = null!;
@@ -91,6 +94,7 @@ internal sealed class FakeHost : IAsyncDisposable
         Life = new VirtualMachineLife(Parts, Jobs);
         Control = new VirtualMachineControl(Parts, Jobs);
         Changes = new VirtualMachineChanges(Parts, Jobs);
+        Drives = new DvdDrives(Parts, Jobs);
         Saved = new SavedStates(Parts, Jobs);
         Checkpoints = new CheckpointOperations(Parts, Jobs, Time);
         Starts = new AutomaticStart(Parts, Operations, Database, Time, (vm, text) => Told.Add($"{vm.Name} {text}"));

@@ -124,6 +124,27 @@ internal sealed class FakeRuntime(TimeProvider time, FakeFolders folders) : IVir
         return Task.CompletedTask;
     }
 
+    /// <summary>The UEFI firmware is installed.</summary>
+    public bool HasFirmware { get; set; } = true;
+
+    /// <summary>Why a disc cannot be put into a drive, if it cannot.</summary>
+    public Problem? DiscProblem { get; set; }
+
+    /// <summary>What is in the DVD drives of running VMs.</summary>
+    public ConcurrentDictionary<string, string?> Discs { get; } = new();
+
+    public ReadOnlyMemory<byte> NewFirmwareVariables() =>
+        HasFirmware ? "variables"u8.ToArray() : throw new GodwitException(ErrorCode.Unsupported, "no firmware");
+
+    public Task SetDvdMediaAsync(VirtualMachineRecord vm, CancellationToken cancellationToken)
+    {
+        if (DiscProblem is { } problem)
+            throw new GodwitException(problem);
+        foreach (var drive in vm.DvdDrives ?? [])
+            Discs[drive.Name] = drive.Path;
+        return Task.CompletedTask;
+    }
+
     public Task ForgetAsync(Guid vm, CancellationToken cancellationToken)
     {
         Trace.Enqueue("forget");
@@ -138,7 +159,7 @@ internal sealed class FakeImages(FakeFolders folders) : IImages
     public string? Broken { get; set; }
 
     public Task<ImageReport> DescribeAsync(string path, CancellationToken cancellationToken) => folders.FileExists(path)
-        ? Task.FromResult(new ImageReport(DiskFormat.VhdxDynamic, 1 << 30, FakeWorkers.Allocated))
+        ? Task.FromResult(new ImageReport(path.EndsWith(".iso", StringComparison.Ordinal) ? DiskFormat.Raw : DiskFormat.VhdxDynamic, 1 << 30, FakeWorkers.Allocated))
         : throw new GodwitException(ErrorCode.NotFound, $"'{path}' does not exist.");
 
     public Task CreateAsync(string path, long size, DiskFormat format, CancellationToken cancellationToken)

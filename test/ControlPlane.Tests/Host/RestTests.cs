@@ -70,6 +70,29 @@ public sealed class RestTests
     }
 
     [Fact(Timeout = 30_000)]
+    public async Task A_VM_of_generation_2_has_its_drives_on_SCSI_and_discs_come_and_go()
+    {
+        await using var host = await RestHost.StartAsync();
+        host.Fakes.Folders.AddFile("/src/d.iso");
+        var (status, vm) = await host.PostAsync(
+            "/v1/vms", """{"name":"u","generation":2,"settings":{"bootOrder":["dvd0"]},"disks":[{"path":"/src/a.vhdx","size":1048576}],"dvdDrives":[{}]}""");
+        Assert.Equal((201, 2), (status, vm.GetProperty("generation").GetInt32()));
+        var disk = vm.GetProperty("disks")[0];
+        Assert.Equal(("Scsi", 0, 0), (
+            disk.GetProperty("controllerType").GetString(), disk.GetProperty("controllerNumber").GetInt32(), disk.GetProperty("controllerLocation").GetInt32()));
+        Assert.Equal(1, vm.GetProperty("dvdDrives")[0].GetProperty("controllerLocation").GetInt32());
+        (status, vm) = await host.SendAsync(HttpMethod.Put, "/v1/vms/u/dvd-drives/dvd0", """{"path":"/src/d.iso"}""");
+        Assert.Equal((200, "/src/d.iso"), (status, vm.GetProperty("dvdDrives")[0].GetProperty("path").GetString()));
+        (_, vm) = await host.SendAsync(HttpMethod.Put, "/v1/vms/u/dvd-drives/dvd0", "{}");
+        Assert.False(vm.GetProperty("dvdDrives")[0].TryGetProperty("path", out _));
+        await host.RefusesAsync(HttpMethod.Put, "/v1/vms/u/dvd-drives/dvd7", "{}", 404, ErrorCode.NotFound);
+        await host.RefusesAsync(HttpMethod.Put, "/v1/vms/u/dvd-drives/dvd0", """{"path":"/denied/x.iso"}""", 403, ErrorCode.AccessDenied);
+        await host.RefusesAsync(HttpMethod.Patch, "/v1/vms/u/settings", """{"bootOrder":["disk7"]}""", 400, ErrorCode.InvalidRequest);
+        host.Fakes.Runtime.HasFirmware = false;
+        await host.RefusesAsync(HttpMethod.Post, "/v1/vms", """{"name":"v","generation":2,"settings":{},"disks":[],"dvdDrives":[{}]}""", 501, ErrorCode.Unsupported);
+    }
+
+    [Fact(Timeout = 30_000)]
     public async Task What_disks_have_done_is_told_as_JSON_and_to_Prometheus()
     {
         await using var host = await RestHost.StartAsync();
@@ -285,7 +308,7 @@ public sealed class RestTests
                 "POST /v1/vms/{name}/disks/{disk}/points", "POST /v1/vms/{name}/pause", "POST /v1/vms/{name}/rename",
                 "POST /v1/vms/{name}/reset", "POST /v1/vms/{name}/restart-worker", "POST /v1/vms/{name}/resume", "POST /v1/vms/{name}/save",
                 "POST /v1/vms/{name}/start", "POST /v1/vms/{name}/stop",
-                "POST /v1/vms/{name}/storage-moves", "PUT /v1/vms/{name}/disks/{disk}/limits",
+                "POST /v1/vms/{name}/storage-moves", "PUT /v1/vms/{name}/disks/{disk}/limits", "PUT /v1/vms/{name}/dvd-drives/{drive}",
             ],
             operations.Order(StringComparer.Ordinal));
     }

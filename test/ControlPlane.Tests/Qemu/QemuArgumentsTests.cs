@@ -94,6 +94,75 @@ public sealed class QemuArgumentsTests
         AssertInvalid(Configuration() with { Networks = [new QemuNetwork("a,b", "52:54:00:00:00:01")] });
     }
 
+    [Fact]
+    public void A_VM_of_an_earlier_godwitd_has_the_devices_it_always_had()
+    {
+        var arguments = QemuArguments.Build(Configuration() with
+        {
+            Disks = [new QemuDisk("disk0", "/s", "disk0") { Serial = "disk0" }, new QemuDisk("disk1", "/s", "disk1")],
+            Networks = [new QemuNetwork("net0", "52:54:00:00:00:01")],
+        });
+        Assert.Equal("q35", After(arguments, "-machine"));
+        Assert.Equal(
+            [
+                """{"driver":"virtio-blk-pci","id":"device-disk0","drive":"disk0","serial":"disk0","bootindex":1,"werror":"stop","rerror":"stop"}""",
+                """{"driver":"virtio-blk-pci","id":"device-disk1","drive":"disk1","bootindex":2,"werror":"stop","rerror":"stop"}""",
+                """{"driver":"virtio-net-pci","id":"device-net0","netdev":"net0","mac":"52:54:00:00:00:01","romfile":""}""",
+            ],
+            Devices(arguments));
+    }
+
+    [Fact]
+    public void Drives_are_at_their_controllers_whose_addresses_no_other_device_moves()
+    {
+        var arguments = QemuArguments.Build(Configuration() with
+        {
+            ScsiControllers = 2,
+            Disks =
+            [
+                new QemuDisk("disk0", "/s", "disk0") { Place = new QemuPlace(QemuBus.Ide, 1, 0), WriteCache = false },
+                new QemuDisk("disk1", "/s", "disk1") { Place = new QemuPlace(QemuBus.Scsi, 1, 63), Serial = "x" },
+            ],
+            Dvds = [new QemuDvd("dvd0", new QemuPlace(QemuBus.Ide, 0, 1), "/a,b\n.iso"), new QemuDvd("dvd1", new QemuPlace(QemuBus.Scsi, 0, 0), null)],
+            BootOrder = ["dvd0", "disk1", "gone"],
+        });
+        Assert.Equal(
+            [
+                """{"driver":"piix3-ide","id":"controller-ide","addr":"1c"}""",
+                """{"driver":"virtio-scsi-pci","id":"controller-scsi0","addr":"18"}""",
+                """{"driver":"virtio-scsi-pci","id":"controller-scsi1","addr":"19"}""",
+                """{"driver":"ide-hd","id":"device-disk0","bus":"controller-ide.1","unit":0,"drive":"disk0","write-cache":"off","bootindex":3,"werror":"stop","rerror":"stop"}""",
+                """{"driver":"scsi-hd","id":"device-disk1","bus":"controller-scsi1.0","scsi-id":63,"lun":0,"drive":"disk1","serial":"x","bootindex":2,"werror":"stop","rerror":"stop"}""",
+                """{"driver":"ide-cd","id":"device-dvd0","bus":"controller-ide.0","unit":1,"drive":"dvd0","bootindex":1}""",
+                """{"driver":"scsi-cd","id":"device-dvd1","bus":"controller-scsi0.0","scsi-id":0,"lun":0,"bootindex":4}""",
+            ],
+            Devices(arguments));
+        Assert.Contains("""{"driver":"file","node-name":"dvd0","filename":"/a,b\n.iso","read-only":true}""", arguments);
+    }
+
+    [Fact]
+    public void UEFI_is_in_two_flash_chips_the_first_of_which_nobody_writes_to()
+    {
+        var arguments = QemuArguments.Build(Configuration() with { Machine = "pc-q35-10.0", Firmware = new QemuFirmware("/c,x", "/v") });
+        Assert.Equal("pc-q35-10.0,pflash0=firmware-code,pflash1=firmware-variables", After(arguments, "-machine"));
+        Assert.Contains("""{"driver":"file","node-name":"firmware-code","filename":"/c,x","read-only":true}""", arguments);
+        Assert.Contains("""{"driver":"file","node-name":"firmware-variables","filename":"/v","read-only":false}""", arguments);
+    }
+
+    [Fact]
+    public void A_place_that_is_not_there_or_is_taken_is_refused()
+    {
+        QemuDisk At(string name, QemuBus bus, int controller, int location) => new(name, "/s", name) { Place = new QemuPlace(bus, controller, location) };
+        AssertInvalid(Configuration() with { Disks = [At("a", QemuBus.Ide, 2, 0)] });
+        AssertInvalid(Configuration() with { Disks = [At("a", QemuBus.Scsi, 0, 0)] });
+        AssertInvalid(Configuration() with { ScsiControllers = 1, Disks = [At("a", QemuBus.Scsi, 0, 64)] });
+        AssertInvalid(Configuration() with { ScsiControllers = 5 });
+        AssertInvalid(Configuration() with { ScsiControllers = 1, Disks = [At("a", QemuBus.Scsi, 0, 1), At("b", QemuBus.Scsi, 0, 1)] });
+        AssertInvalid(Configuration() with { Disks = [At("a", QemuBus.Ide, 0, 1)], Dvds = [new QemuDvd("a", new QemuPlace(QemuBus.Ide, 0, 0), null)] });
+        AssertInvalid(Configuration() with { Dvds = [new QemuDvd("a", default, null)] });
+        AssertInvalid(Configuration() with { Dvds = [new QemuDvd("a", new QemuPlace(QemuBus.Ide, 0, 0), "/a\0b")] });
+    }
+
     [Theory]
     [InlineData("")]
     [InlineData("0disk")]
@@ -118,6 +187,9 @@ public sealed class QemuArgumentsTests
     }
 
     private static QemuConfiguration Configuration() => new("vm", Id, 256L << 20, 1, QemuFiles.In("/run/x", "/state/x"));
+
+    private static IEnumerable<string> Devices(IReadOnlyList<string> arguments) =>
+        Enumerable.Range(1, arguments.Count - 1).Where(i => arguments[i - 1] == "-device").Select(i => arguments[i]);
 
     private static string After(IReadOnlyList<string> arguments, string option)
     {

@@ -13,6 +13,7 @@ namespace Godwit.ControlPlane.VirtualMachines.Checkpoints;
 /// <param name="Disks">The VM's disks then: images that nothing is written to any more.</param>
 /// <param name="Saved">Its memory, or null.</param>
 /// <param name="Removed">It is gone for users; its images are still beneath others and are to be merged.</param>
+/// <param name="DvdDrives">Its DVD drives then, and what was in them; null for none.</param>
 public sealed record CheckpointRecord(
     Guid Id,
     string Name,
@@ -22,7 +23,8 @@ public sealed record CheckpointRecord(
     VirtualMachineSettings Settings,
     IReadOnlyList<Disk> Disks,
     SavedStateRecord? Saved = null,
-    bool Removed = false)
+    bool Removed = false,
+    IReadOnlyList<DvdDrive>? DvdDrives = null)
 {
     /// <summary>The image of a disk, or null when the VM had no such disk then.</summary>
     internal string? PathOf(string disk) => Disks.FirstOrDefault(one => one.Name == disk)?.Path;

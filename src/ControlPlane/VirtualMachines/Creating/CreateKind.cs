@@ -21,6 +21,7 @@ public sealed class CreateKind(VirtualMachineParts parts) : IJobKind
     {
         var asked = JsonSerializer.Deserialize(order, StoreJson.Default.CreateOrder)!;
         var fresh = asked.Vm.Disks.Where(disk => asked.NewDisks.Contains(disk.Name)).ToList();
-        return [.. fresh.Select(disk => new CreateDiskStep(parts, disk)), .. fresh.Select(disk => new PlaceDiskStep(parts, disk)), new RecordNewStep(parts, asked.Vm)];
+        IEnumerable<IJobStep> firmware = asked.Vm.FirmwareVariables is { } file ? [new WriteFirmwareStep(parts, asked.Vm, file)] : [];
+        return [.. firmware, .. fresh.Select(disk => new CreateDiskStep(parts, disk)), .. fresh.Select(disk => new PlaceDiskStep(parts, disk)), new RecordNewStep(parts, asked.Vm)];
     }
 }

@@ -18,6 +18,10 @@ internal sealed class RemoveFilesStep(VirtualMachineParts parts, RemoveOrder ord
         {
             parts.Folders.DeleteFile(saved.File);
         }
+        if (vm.FirmwareVariables is { } variables)
+        {
+            parts.Folders.DeleteFile(variables);
+        }
         foreach (var memory in (vm.Checkpoints ?? []).Select(one => one.Saved?.File).OfType<string>())
         {
             parts.Folders.DeleteFile(memory);

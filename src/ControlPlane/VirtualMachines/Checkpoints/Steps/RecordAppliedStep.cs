@@ -26,6 +26,7 @@ internal sealed class RecordAppliedStep(VirtualMachineParts parts, ApplyOrder or
         {
             Settings = checkpoint.Settings,
             Disks = order.Disks,
+            DvdDrives = checkpoint.DvdDrives,
             CurrentCheckpoint = checkpoint.Id,
             Saved = checkpoint.Saved is { } saved ? saved with { File = Saving.Saving.FileOf(now, context.JobId), Used = false } : null,
             Powered = false,

@@ -38,6 +38,6 @@ internal sealed class RecordCheckpointStep(Checkpointing taking) : IJobStep
             _ => null,
         };
         return new CheckpointRecord(
-            order.Id, order.Name, vm.CurrentCheckpoint, context.Time.GetUtcNow(), CheckpointType.Standard, vm.Settings, order.Disks, saved);
+            order.Id, order.Name, vm.CurrentCheckpoint, context.Time.GetUtcNow(), CheckpointType.Standard, vm.Settings, order.Disks, saved, DvdDrives: vm.DvdDrives);
     }
 }
