@@ -224,7 +224,8 @@ public sealed class VmCommandTests
         Assert.EndsWith("dvd1 of VM web is empty\n", (await run.RunAsync("vm", "dvd", "web", "--drive", "dvd1", "--eject")).Error, StringComparison.Ordinal);
         var requests = daemon.Requests.ToArray();
         var sent = JsonSerializer.Deserialize(requests[0].Body, ApiJson.Default.VirtualMachineSpec)!;
-        Assert.Equal((2, ["dvd0", "disk0"]), (sent.Generation, sent.Settings.BootOrder!));
+        Assert.Equal(2, sent.Generation);
+        Assert.Equal(["dvd0", "disk0"], sent.Settings.BootOrder!);
         Assert.Equal([new DvdDriveSpec("/home/me/i.iso"), new DvdDriveSpec()], sent.DvdDrives);
         Assert.Equal(new DiskSpec("/home/me/a.vhdx", null, null, null, ControllerType.Scsi, null, 2), Assert.Single(sent.Disks));
         Assert.Equal(["PUT /v1/vms/web/dvd-drives/dvd0", "PUT /v1/vms/web/dvd-drives/dvd1"], requests[1..].Select(request => request.ToString()));
