@@ -23,7 +23,7 @@ public sealed partial class GodwitClient
     /// <param name="name">The token.</param>
     /// <param name="cancellationToken">Gives up waiting.</param>
     public Task RemoveTokenAsync(string name, CancellationToken cancellationToken) =>
-        SendForBytesAsync(HttpMethod.Delete, "v1/tokens/" + Uri.EscapeDataString(name), null, Quick, cancellationToken);
+        SendForBytesAsync(HttpMethod.Delete, "v1/tokens/" + Segment(name), null, Quick, cancellationToken);
 
     /// <summary>The certificate the host shows to others.</summary>
     /// <param name="cancellationToken">Gives up waiting.</param>

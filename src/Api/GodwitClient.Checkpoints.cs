@@ -50,5 +50,5 @@ public sealed partial class GodwitClient
     public Task<Job> MergeCheckpointsAsync(string name, CancellationToken cancellationToken) =>
         SendAsync(HttpMethod.Post, VmPath(name) + "/checkpoint-merges", null, ApiJson.Default.Job, Slow, cancellationToken);
 
-    private static string CheckpointPath(string name, string checkpoint) => $"{VmPath(name)}/checkpoints/{Uri.EscapeDataString(checkpoint)}";
+    private static string CheckpointPath(string name, string checkpoint) => $"{VmPath(name)}/checkpoints/{Segment(checkpoint)}";
 }

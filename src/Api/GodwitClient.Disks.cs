@@ -36,7 +36,7 @@ public sealed partial class GodwitClient
     /// <param name="point">What the point is called.</param>
     /// <param name="cancellationToken">Gives up waiting.</param>
     public Task RemovePointAsync(string name, string disk, string point, CancellationToken cancellationToken) =>
-        SendForBytesAsync(HttpMethod.Delete, $"{DiskPath(name, disk)}/points/{Uri.EscapeDataString(point)}", null, Slow, cancellationToken);
+        SendForBytesAsync(HttpMethod.Delete, $"{DiskPath(name, disk)}/points/{Segment(point)}", null, Slow, cancellationToken);
 
-    private static string DiskPath(string name, string disk) => $"{VmPath(name)}/disks/{Uri.EscapeDataString(disk)}";
+    private static string DiskPath(string name, string disk) => $"{VmPath(name)}/disks/{Segment(disk)}";
 }

@@ -12,6 +12,6 @@ public sealed partial class GodwitClient
     /// <param name="medium">What is to be in it; its path absolute.</param>
     /// <param name="cancellationToken">Gives up waiting.</param>
     public Task<VirtualMachine> SetDvdMediumAsync(string name, string drive, DvdMedium medium, CancellationToken cancellationToken) => SendAsync(
-        HttpMethod.Put, $"{VmPath(name)}/dvd-drives/{Uri.EscapeDataString(drive)}", ToJson(medium, ApiJson.Default.DvdMedium),
+        HttpMethod.Put, $"{VmPath(name)}/dvd-drives/{Segment(drive)}", ToJson(medium, ApiJson.Default.DvdMedium),
         ApiJson.Default.VirtualMachine, Slow, cancellationToken);
 }

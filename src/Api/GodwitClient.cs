@@ -157,5 +157,10 @@ public sealed partial class GodwitClient : IDisposable
     /// <summary>Closes the connections.</summary>
     public void Dispose() => _http.Dispose();
 
-    private static string VmPath(string name) => "v1/vms/" + Uri.EscapeDataString(name);
+    private static string VmPath(string name) => "v1/vms/" + Segment(name);
+
+    // Dots would be resolved before the request is sent, and make another one of it.
+    private static string Segment(string name) => name is "." or ".."
+        ? throw new GodwitException(ErrorCode.InvalidRequest, $"'{name}' is no name.")
+        : Uri.EscapeDataString(name);
 }

@@ -66,6 +66,7 @@ internal static class HostApplication
         var trail = app.Services.GetRequiredService<AuditTrail>();
         app.Use(next => context => trail.InvokeAsync(context, next));
         app.UseMiddleware<ProblemAnswers>();
+        app.UseMiddleware<PlainTargets>();
         app.UseMiddleware<CallerIdentification>();
         app.UseMiddleware<RequestLimits>();
         app.UseRouting();

@@ -12,6 +12,18 @@ public sealed class GodwitClientTests
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
+    [Theory(Timeout = 30_000)]
+    [InlineData(".")]
+    [InlineData("..")]
+    public async Task A_name_of_dots_asks_for_nothing_else(string name)
+    {
+        await using var daemon = FakeDaemon.Answering(_ => throw new InvalidOperationException("asked"));
+        using var client = daemon.NewClient();
+        var refused = await Assert.ThrowsAsync<GodwitException>(() => client.RemoveCheckpointAsync("web", name, false, Token));
+        Assert.Equal(ErrorCode.InvalidRequest, refused.Problem.Code);
+        await Assert.ThrowsAsync<GodwitException>(() => client.RemoveVirtualMachineAsync(name, false, false, Token));
+    }
+
     [Fact(Timeout = 30_000)]
     public async Task Each_member_asks_for_its_own_resource()
     {

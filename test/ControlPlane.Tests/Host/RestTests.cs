@@ -121,6 +121,24 @@ public sealed class RestTests
         }
     }
 
+    [Theory(Timeout = 30_000)]
+    [InlineData("..")]
+    [InlineData("%2E%2E")]
+    [InlineData(".%2e")]
+    [InlineData("x/../..")]
+    [InlineData("%2e")]
+    public async Task Dots_in_a_path_make_no_other_request_of_it(string name)
+    {
+        await using var host = await RestHost.StartAsync();
+        await host.PostAsync("/v1/vms", Spec);
+        using var request = new HttpRequestMessage(
+            HttpMethod.Delete,
+            new Uri("http://godwit/v1/vms/web%201/checkpoints/" + name, new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true }));
+        using var answer = await host.Client.SendAsync(request, TestContext.Current.CancellationToken);
+        Assert.Equal(400, (int)answer.StatusCode);
+        Assert.Equal(200, (await host.GetAsync("/v1/vms/web%201")).Status);
+    }
+
     [Fact(Timeout = 30_000)]
     public async Task A_disk_of_a_running_VM_is_limited()
     {

@@ -73,10 +73,10 @@ internal sealed class CheckpointPlanner(VirtualMachineParts parts, TimeProvider 
     /// <exception cref="GodwitException"><see cref="ErrorCode.InvalidRequest"/>.</exception>
     public static void CheckName(string? name)
     {
-        if (name is not { Length: >= 1 and <= LongestName } || name.Trim() != name || name.Any(char.IsControl))
+        if (name is not { Length: >= 1 and <= LongestName } || name.Trim() != name || name.Any(char.IsControl) || name is "." or "..")
         {
             throw new GodwitException(
-                ErrorCode.InvalidRequest, $"A checkpoint's name has 1 to {LongestName} characters, none of them a control character, and no space at its ends.");
+                ErrorCode.InvalidRequest, $"A checkpoint's name has 1 to {LongestName} characters, none of them a control character, no space at its ends, and is not made of dots.");
         }
     }
 
