@@ -53,7 +53,8 @@ internal sealed class CreationPlanner(VirtualMachineParts parts)
         SpecCheck.CheckBootOrder(spec.Settings.BootOrder, disks.Select(disk => disk.Name).Concat(discs.Select(drive => drive.Name)));
         var settings = new NetworkCheck(_vms).Resolve(new BootFiles(_folders).Resolve(spec.Settings), except: null);
         return new VirtualMachineRecord(
-            NewId(), spec.Name, settings, disks, FolderOf(spec), spec.Generation, discs.Count == 0 ? null : discs, places.ScsiControllers) { Revision = 1 };
+            NewId(), spec.Name, settings, disks, FolderOf(spec), spec.Generation, discs.Count == 0 ? null : discs, places.ScsiControllers)
+        { Revision = 1 };
     }
 
     /// <summary>Places of the disks, then of the DVD drives. Those that somebody asked for come first: nobody else is put there.</summary>
