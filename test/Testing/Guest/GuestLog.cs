@@ -164,10 +164,19 @@ public sealed class GuestLog : IDisposable
                     continue;
                 }
 
-                TakeLine(_line.ToString(), stamp);
+                TakeLine(AfterFirmware(_line.ToString()), stamp);
                 _line.Clear();
             }
         }
+    }
+
+    // UEFI firmware clears its screen on the same line, just before the guest begins.
+    private static string AfterFirmware(string line)
+    {
+        var at = line.LastIndexOf('\x1b');
+        while (at >= 0 && at < line.Length && !char.IsAsciiLetter(line[at]))
+            at++;
+        return at < 0 ? line : line[Math.Min(at + 1, line.Length)..];
     }
 
     private void TakeLine(string line, long stamp)
