@@ -49,6 +49,9 @@ internal sealed class JobWorker(VirtualMachineParts parts, Guid vm)
     public Task<WorkerStatus> AskAsync(JobContext context, WorkerRequest request, CancellationToken cancellationToken) =>
         AskAsync(context, request, Patience, cancellationToken);
 
+    /// <summary>Makes sure that it runs and answers.</summary>
+    public Task EnsureAsync(CancellationToken cancellationToken) => parts.Workers.EnsureAsync(Vm, cancellationToken);
+
     /// <summary>Stops the worker when nobody uses it. The gate keeps a start of the VM out meanwhile.</summary>
     public async Task ReleaseAsync(CancellationToken cancellationToken)
     {
@@ -68,7 +71,7 @@ internal sealed class JobWorker(VirtualMachineParts parts, Guid vm)
     {
         try
         {
-            await parts.Workers.EnsureAsync(Vm, cancellationToken).ConfigureAwait(false);
+            await EnsureAsync(cancellationToken).ConfigureAwait(false);
         }
         catch (GodwitException e) when (e.Problem.Code == ErrorCode.Unavailable)
         {

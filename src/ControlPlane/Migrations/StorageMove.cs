@@ -9,7 +9,7 @@ namespace Godwit.ControlPlane.Migrations;
 /// <summary>One storage move while it is being driven: what its steps share.</summary>
 internal sealed class StorageMove(VirtualMachineParts parts, StorageMoveOrder order)
 {
-    private readonly JobWorker _worker = new(parts, order.Vm);
+    public JobWorker Worker { get; } = new(parts, order.Vm);
 
     public static TimeSpan PollInterval => JobWorker.PollInterval;
 
@@ -28,14 +28,14 @@ internal sealed class StorageMove(VirtualMachineParts parts, StorageMoveOrder or
 
     public StorageMoveProgress Progress { get; } = new(order.Plan);
 
-    public VirtualMachineRecord Vm => _worker.Vm;
+    public VirtualMachineRecord Vm => Worker.Vm;
 
     /// <inheritdoc cref="JobWorker.AskAsync(JobContext, WorkerRequest, TimeSpan, CancellationToken)"/>
     public Task<WorkerStatus> AskAsync(JobContext context, WorkerRequest request, TimeSpan patience, CancellationToken cancellationToken) =>
-        _worker.AskAsync(context, request, patience, cancellationToken);
+        Worker.AskAsync(context, request, patience, cancellationToken);
 
     public Task<WorkerStatus> AskAsync(JobContext context, WorkerRequest request, CancellationToken cancellationToken) =>
-        _worker.AskAsync(context, request, cancellationToken);
+        Worker.AskAsync(context, request, cancellationToken);
 
     /// <summary>The disk as the worker serves it.</summary>
     public static WorkerDiskStatus Served(WorkerStatus status, StorageMoveItem item) => JobWorker.Served(status, item.Disk);
@@ -47,7 +47,4 @@ internal sealed class StorageMove(VirtualMachineParts parts, StorageMoveOrder or
     /// <summary>The worker's word on the disk's commit point.</summary>
     public static bool IsSwitched(WorkerStatus status, StorageMoveItem item, Guid job) =>
         Served(status, item).Path == item.Target || Mirror(status, item, job)?.State == MirrorState.Switched;
-
-    /// <inheritdoc cref="JobWorker.ReleaseAsync"/>
-    public Task ReleaseWorkerAsync(CancellationToken cancellationToken) => _worker.ReleaseAsync(cancellationToken);
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Godwit.ControlPlane.Disks;
 using Godwit.ControlPlane.Jobs;
 using Godwit.ControlPlane.Migrations.Steps;
 using Godwit.ControlPlane.Store;
@@ -32,14 +33,14 @@ public sealed class StorageMoveKind(VirtualMachineParts parts, int limit = Stora
             new ValidateStep(move),
             new ReserveStep(move),
             new MakeFolderStep(move),
-            new StartWorkerStep(move),
+            new StartWorkerStep(move.Worker, StorageMovePhases.Prepare),
             .. move.Items.Select(item => new CopyDiskStep(move, item)),
             .. move.Items.Select(item => new VerifyDiskStep(move, item)),
             new SwitchStep(move),
             new CheckServingStep(move),
             new RemoveSourcesStep(move),
             new SettleStep(move),
-            new ReleaseWorkerStep(move),
+            new ReleaseWorkerStep(move.Worker, StorageMovePhases.Finish),
         ];
     }
 }

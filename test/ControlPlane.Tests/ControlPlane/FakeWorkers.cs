@@ -292,7 +292,7 @@ internal sealed class FakeDisk(string name, string path)
 
     public WorkerDiskStatus Status() => new(
         Name, Path, DiskFormat.VhdxDynamic, 1 << 30, FakeWorkers.Allocated, 1, Mirror?.Status(), Problem, FakeWorkers.Statistics, Limits,
-        Points.Count == 0 ? null : [.. Points], Gaps, null, [.. Chain.Layers], Chain.Added, Chain.Merge);
+        Points.Count == 0 ? null : [.. Points], Gaps, null, Problem is null ? [.. Chain.Layers] : null, Chain.Added, Chain.Merge);
 }
 
 internal sealed class FakeMirror(Guid job, string target, string unfinished)

@@ -3,6 +3,7 @@ using Godwit.ControlPlane.Jobs;
 using Godwit.ControlPlane.Store;
 using Godwit.ControlPlane.VirtualMachines.Checkpoints.Steps;
 using Godwit.ControlPlane.VirtualMachines.Creating;
+using Godwit.ControlPlane.VirtualMachines.Removing;
 
 namespace Godwit.ControlPlane.VirtualMachines.Checkpoints;
 
@@ -24,10 +25,11 @@ public sealed class ApplyKind(VirtualMachineParts parts) : IJobKind
         var asked = JsonSerializer.Deserialize(order, StoreJson.Default.ApplyOrder)!;
         return
         [
-            new EndForApplyStep(parts, asked),
             .. asked.Disks.Select(disk => new MakeLayerStep(parts, asked, disk)),
             .. asked.Disks.Select(disk => new PlaceDiskStep(parts, disk)),
             new LinkMemoryStep(parts, asked),
+            // As late as can be: what fails before leaves a VM that runs as it is.
+            new EndProcessesStep(parts, asked.Vm, asked.Force),
             new RecordAppliedStep(parts, asked),
             new RemoveLeftStep(parts, asked),
         ];

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Godwit.ControlPlane.Disks;
 using Godwit.ControlPlane.Jobs;
 using Godwit.ControlPlane.Store;
 using Godwit.ControlPlane.VirtualMachines.Checkpoints.Steps;
@@ -24,12 +25,12 @@ public sealed class CheckpointKind(VirtualMachineParts parts) : IJobKind
         return
         [
             new CheckCheckpointStep(taking),
-            new StartWorkerStep(parts, taking.Worker),
+            new StartWorkerStep(taking.Worker, Checkpointing.Validate),
             new KeepMemoryStep(taking),
             new CutDisksStep(taking),
             new LetGoStep(taking),
             new RecordCheckpointStep(taking),
-            new ReleaseWorkerStep(taking.Worker),
+            new ReleaseWorkerStep(taking.Worker, Checkpointing.Finish),
         ];
     }
 }

@@ -23,6 +23,6 @@ public sealed class MergeKind(VirtualMachineParts parts) : IJobKind
     {
         var asked = JsonSerializer.Deserialize(order, StoreJson.Default.MergeOrder)!;
         var worker = new JobWorker(parts, asked.Vm);
-        return [new StartWorkerStep(parts, worker), new MergeImagesStep(parts, worker), new ReleaseWorkerStep(worker)];
+        return [new StartWorkerStep(worker, Checkpointing.Validate), new MergeImagesStep(parts, worker), new ReleaseWorkerStep(worker, Checkpointing.Finish)];
     }
 }

@@ -29,10 +29,7 @@ internal sealed class ServedMerge(JobWorker worker)
             await Task.Delay(JobWorker.PollInterval, context.Time, cancellationToken).ConfigureAwait(false);
             status = await AskAsync(context, new GetStatus(), disk, cancellationToken).ConfigureAwait(false);
         }
-        if (status.Layers is { } layers && layers.Contains(layer))
-        {
-            throw new GodwitException(ErrorCode.IoFailed, $"'{layer}' could not be merged into '{target}': the worker does not say why.", "Try again: 'godwit checkpoint merge'.");
-        }
+        RequireMerged(status, layer, target);
         await AskAsync(context, new ForgetMerge(disk, context.JobId), disk, cancellationToken).ConfigureAwait(false);
     }
 
@@ -56,6 +53,19 @@ internal sealed class ServedMerge(JobWorker worker)
             }
         }
         return null;
+    }
+
+    /// <summary>The record follows what is seen: a disk whose images nobody can say must not be taken for one that is merged.</summary>
+    private static void RequireMerged(WorkerDiskStatus status, string layer, string target)
+    {
+        if (status.Problem is { } problem)
+        {
+            throw new GodwitException(problem);
+        }
+        if (status.Layers is not { } layers || layers.Contains(layer) || !layers.Contains(target))
+        {
+            throw new GodwitException(ErrorCode.IoFailed, $"'{layer}' could not be merged into '{target}': the worker does not say why.", "Try again: 'godwit checkpoint merge'.");
+        }
     }
 
     private static bool IsBeneath(WorkerDiskStatus status, string layer, string target)

@@ -4,7 +4,7 @@ using Godwit.ControlPlane.Jobs;
 namespace Godwit.ControlPlane.VirtualMachines.Removing;
 
 /// <summary>Turns the VM off when that was asked for, and ends its worker.</summary>
-internal sealed class EndProcessesStep(VirtualMachineParts parts, RemoveOrder order) : IJobStep
+internal sealed class EndProcessesStep(VirtualMachineParts parts, Guid id, bool force) : IJobStep
 {
     public string Name => "End its processes";
 
@@ -12,9 +12,9 @@ internal sealed class EndProcessesStep(VirtualMachineParts parts, RemoveOrder or
 
     public async Task RunAsync(JobContext context, CancellationToken cancellationToken)
     {
-        var vm = order.Vm;
-        using var passage = await parts.Gates.EnterAsync(vm.Id, cancellationToken).ConfigureAwait(false);
-        if (order.Force)
+        using var passage = await parts.Gates.EnterAsync(id, cancellationToken).ConfigureAwait(false);
+        var vm = parts.Vms.Find(id) ?? throw new GodwitException(ErrorCode.NotFound, "The VM has been removed.");
+        if (force)
         {
             await parts.Runtime.TurnOffAsync(vm, cancellationToken).ConfigureAwait(false);
         }

@@ -20,6 +20,6 @@ public sealed class RemoveKind(VirtualMachineParts parts) : IJobKind
     public IReadOnlyList<IJobStep> Plan(string order)
     {
         var asked = JsonSerializer.Deserialize(order, StoreJson.Default.RemoveOrder)!;
-        return [new EndProcessesStep(parts, asked), new RemoveRecordStep(parts, asked), new RemoveFilesStep(parts, asked)];
+        return [new EndProcessesStep(parts, asked.Vm.Id, asked.Force), new RemoveRecordStep(parts, asked), new RemoveFilesStep(parts, asked)];
     }
 }

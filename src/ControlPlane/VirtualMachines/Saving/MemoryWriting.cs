@@ -61,6 +61,15 @@ internal sealed class MemoryWriting(VirtualMachineParts parts)
         context.Report(phase, (vm.Settings.Memory, vm.Settings.Memory), (1, 1), (2, 97));
     }
 
+    /// <summary>Takes a writing back: the file goes, and the guest goes on as before.</summary>
+    public async Task TakeBackAsync(JobContext context, VirtualMachineRecord vm, string file, CancellationToken cancellationToken)
+    {
+        // QEMU writes no more when this returns.
+        await parts.Runtime.CancelSaveAsync(vm, cancellationToken).ConfigureAwait(false);
+        parts.Folders.DeleteFile(file);
+        await LetGoAsync(context, vm, cancellationToken).ConfigureAwait(false);
+    }
+
     /// <summary>Lets the guest go on as before; fine when there was no writing, or there is no guest any more.</summary>
     public async Task LetGoAsync(JobContext context, VirtualMachineRecord vm, CancellationToken cancellationToken)
     {

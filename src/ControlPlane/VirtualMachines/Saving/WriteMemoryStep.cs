@@ -12,11 +12,6 @@ internal sealed class WriteMemoryStep(Saving saving) : IJobStep
     public Task RunAsync(JobContext context, CancellationToken cancellationToken) =>
         saving.Memory.WriteAsync(context, saving.Vm, saving.FileOf(context.JobId), Phase, cancellationToken);
 
-    public async Task UndoAsync(JobContext context, CancellationToken cancellationToken)
-    {
-        // QEMU writes no more when this returns.
-        await saving.Parts.Runtime.CancelSaveAsync(saving.Vm, cancellationToken).ConfigureAwait(false);
-        saving.Parts.Folders.DeleteFile(saving.FileOf(context.JobId));
-        await saving.Memory.LetGoAsync(context, saving.Vm, cancellationToken).ConfigureAwait(false);
-    }
+    public Task UndoAsync(JobContext context, CancellationToken cancellationToken) =>
+        saving.Memory.TakeBackAsync(context, saving.Vm, saving.FileOf(context.JobId), cancellationToken);
 }

@@ -30,14 +30,9 @@ internal sealed class KeepMemoryStep(Checkpointing taking) : IJobStep
         var (vm, file) = (taking.Vm, taking.MemoryFile);
         if (Checkpointing.StateBefore(context) == VirtualMachineState.Running)
         {
-            // QEMU writes no more when this returns.
-            await taking.Parts.Runtime.CancelSaveAsync(vm, cancellationToken).ConfigureAwait(false);
+            await taking.Memory.TakeBackAsync(context, vm, file, cancellationToken).ConfigureAwait(false);
         }
         taking.Parts.Folders.DeleteFile(file);
         taking.Parts.Folders.RemoveEmpty(Path.GetDirectoryName(file)!, Path.GetDirectoryName(file)!);
-        if (Checkpointing.StateBefore(context) == VirtualMachineState.Running)
-        {
-            await taking.Memory.LetGoAsync(context, vm, cancellationToken).ConfigureAwait(false);
-        }
     }
 }
